@@ -1,0 +1,27 @@
+"""Shared set-up. The lines on Numba must run before Numba is imported."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ.setdefault("NUMBA_BOUNDSCHECK", "1")
+_kernels = b"".join(path.read_bytes() for path in sorted((ROOT / "kernels").glob("*.py")))
+_key = hashlib.sha256(os.environ["NUMBA_BOUNDSCHECK"].encode() + _kernels).hexdigest()[:12]
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba_cache" / _key))
+os.environ.setdefault("MPLBACKEND", "Agg")
+settings.register_profile("sleepdefense", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("sleepdefense")
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder that holds the real data sets, or a skip that says how to provide it."""
+    folder = os.environ.get("SLEEPDEFENSE_DATA")
+    if not folder or not (Path(folder) / "mnist").is_dir():
+        pytest.skip("real MNIST not found: set SLEEPDEFENSE_DATA to a folder that contains mnist/")
+    return Path(folder)
