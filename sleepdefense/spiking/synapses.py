@@ -1,0 +1,113 @@
+"""One linear map of a spiking network, with sums that are exact.
+
+Weights and biases act rounded to multiples of 2**-grid_bits. Then every sum of spikes times weights fits the
+24 bits of a float32 (or the 53 of a float64 where the signal is graded), so that the result does not depend
+on the order of summation: any batch split, thread count, simulator or processor gives the same spikes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GRID_BITS = 13
+SIGNAL_BITS = 16
+"""Graded signals (mean rates, averages, pixels) are rounded to multiples of 2**-16 where they meet weights."""
+
+
+class _Snap(torch.autograd.Function):
+    """Rounding whose gradient is that of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, bits: int) -> Tensor:
+        return torch.round(value * 2.0**bits) * 2.0**-bits
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0], None
+
+
+def snap(value: Tensor, bits: int) -> Tensor:
+    """Round to multiples of 2**-bits, half to even; the gradient passes unchanged.
+
+    >>> snap(torch.tensor([0.3, -0.3]), 2)
+    tensor([ 0.2500, -0.2500])
+    """
+    result: Tensor = _Snap.apply(value, bits)
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synapses:
+    """A convolution, transposed convolution, linear or per-channel affine map.
+
+    Attributes:
+        kind: "conv1d", "conv2d", "conv_transpose2d", "linear" or "affine".
+        weight: The float32 master, normalised, with the batch norm folded in. Laid out as torch does;
+            (channel,) for "affine".
+        bias: Current added at every step, (feature,), or None.
+        options: stride, padding, dilation, groups, output_padding, as torch takes them.
+        grid_bits: Weights and bias act rounded to multiples of 2**-grid_bits.
+    """
+
+    kind: str
+    weight: Tensor
+    bias: Tensor | None
+    options: Mapping[str, Any]
+    grid_bits: int
+
+    def with_weight(self, weight: Tensor) -> "Synapses":
+        """Return the same map with another master weight."""
+        return replace(self, weight=weight)
+
+    def on_grid(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Return weight and bias as they act, rounded to the grid."""
+        weight = snap(self.weight.to(device=device, dtype=torch.float64), self.grid_bits).to(dtype)
+        if self.bias is None:
+            return weight, None
+        return weight, snap(self.bias.to(device=device, dtype=torch.float64), self.grid_bits).to(dtype)
+
+    def current(self, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the current that `signal` drives, (batch, *unit).
+
+        Args:
+            signal: float32 spikes (exactly 0, 1 or -1), or a graded float64 signal, (batch, *unit).
+            weight: From `on_grid`, in the dtype of `signal`.
+            bias: From `on_grid`, in the dtype of `signal`.
+        """
+        if signal.dtype == torch.float64:
+            signal = snap(signal, SIGNAL_BITS)
+        if self.kind == "linear":
+            return F.linear(signal, weight, bias)
+        if self.kind == "conv1d":
+            return F.conv1d(signal, weight, bias, **self.options)
+        if self.kind == "conv2d":
+            return F.conv2d(signal, weight, bias, **self.options)
+        if self.kind == "conv_transpose2d":
+            return F.conv_transpose2d(signal, weight, bias, **self.options)
+        shape = (-1, *[1] * (signal.ndim - 2))
+        current = signal * weight.view(shape)
+        return current if bias is None else current + bias.view(shape)
+
+
+def grid_bits_for(weight: Tensor, bias: Tensor | None, fan_in_axes: tuple[int, ...]) -> int:
+    """Return the finest grid on which every sum over the fan-in is exact and every weight fits int16.
+
+    Args:
+        weight: Normalised weights.
+        bias: Normalised biases, (feature,), or None.
+        fan_in_axes: The axes of `weight` that a unit sums over.
+
+    Returns:
+        Bits, at most 13.
+    """
+    largest = float(weight.abs().max())
+    total = weight.abs().double().sum(fan_in_axes) if fan_in_axes else weight.abs().double()
+    reach = float(total.max()) + (0.0 if bias is None else float(bias.abs().max()))
+    bits = GRID_BITS
+    while bits > 0 and (largest * 2**bits > 32767 or reach * 2**bits > 2**23):
+        bits -= 1
+    return bits
