@@ -174,7 +174,7 @@ def write_text_atomic(path: Path, text: str) -> None:
 def _replacing(path: Path) -> Iterator[Path]:
     """Yield a free name beside `path`; what was written there takes the place of `path` at the end."""
     target = Path(os.path.realpath(path))  # a link stays, the file it leads to is replaced
-    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
         with temporary.open("rb+") as stream:
