@@ -1,1 +1,51 @@
+"""Awake networks: purifiers, classifiers, and the two together. Loaded on first use."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier, AbstractPurifier
+    from sleepdefense.models.classifiers import C1, C2, C3, C4
+    from sleepdefense.models.defense_vae import DefenseVAE
+    from sleepdefense.models.fc_vae import FCVAE
+    from sleepdefense.models.purified import Purified
+    from sleepdefense.models.registry import MODELS, build_model
+    from sleepdefense.models.saving import awake_checkpoint, model_from_checkpoint
+    from sleepdefense.models.vanilla_cnn import VanillaCNN
+
+__all__ = [
+    "C1",
+    "C2",
+    "C3",
+    "C4",
+    "FCVAE",
+    "MODELS",
+    "AbstractAwakeModel",
+    "AbstractClassifier",
+    "AbstractPurifier",
+    "DefenseVAE",
+    "Purified",
+    "VanillaCNN",
+    "awake_checkpoint",
+    "build_model",
+    "model_from_checkpoint",
+]
+
+_HOMES = {
+    "base": ("AbstractAwakeModel", "AbstractClassifier", "AbstractPurifier"),
+    "classifiers": ("C1", "C2", "C3", "C4"),
+    "defense_vae": ("DefenseVAE",),
+    "fc_vae": ("FCVAE",),
+    "purified": ("Purified",),
+    "registry": ("MODELS", "build_model"),
+    "saving": ("awake_checkpoint", "model_from_checkpoint"),
+    "vanilla_cnn": ("VanillaCNN",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds a public name when the name is first used."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"sleepdefense.models.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

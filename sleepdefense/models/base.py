@@ -1,0 +1,93 @@
+"""What every awake network offers: a loss to train on, and a forward pass that can be traced."""
+
+import abc
+import typing
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sleepdefense.shapes import Images, Labels, Logits
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def traceable(method: Method) -> Method:
+    """Let `torch.fx` call a method with its stand-ins for tensors.
+
+    Conversion finds the stages of a network by calling its methods with `torch.fx.Proxy` objects, which
+    no shape annotation describes. So the checker of shapes, which runs in the tests only, passes this
+    method over; mypy reads its annotations all the same.
+    """
+    return typing.no_type_check(method)
+
+
+class AbstractAwakeModel(nn.Module, abc.ABC):
+    """A network as it is when awake: it can be trained, saved, attacked and converted.
+
+    Attributes:
+        name: What the command line and the checkpoints call the class, such as "defense-vae".
+        settings: The keywords of the constructor, in full and fit for JSON: `build_model(name, settings)`
+            makes a network of the same architecture.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, settings: dict[str, int | float]) -> None:
+        super().__init__()
+        self.settings = settings
+
+    @abc.abstractmethod
+    def forward(self, image: Images) -> Tensor:
+        """Return what the network makes of a batch of images; without randomness in evaluation mode."""
+
+    @abc.abstractmethod
+    def loss(
+        self, noisy: Images, clean: Images, label: Labels, *, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Return the loss to minimise, its mean over the images.
+
+        Args:
+            noisy: What the network sees, (batch, channel, height, width), in [0, 1].
+            clean: The image each one was made from, shaped alike, in [0, 1].
+            label: Class of each image, (batch,).
+            generator: Draws what the loss needs at random. Dropout, a part of the layers, draws from the
+                global state of torch.
+        """
+
+
+class AbstractPurifier(AbstractAwakeModel):
+    """A network that maps a disturbed image to the clean image behind it."""
+
+    @abc.abstractmethod
+    def forward(self, image: Images) -> Images:
+        """Return the purified images, (batch, channel, height, width), in [0, 1]."""
+
+    @abc.abstractmethod
+    def outputs(self, image: Images) -> dict[str, Tensor]:
+        """Return all results by name: "image" as in `forward`, "mean" and "log_variance" of the latent.
+
+        Its spiking twin computes the same names.
+        """
+
+    @abc.abstractmethod
+    def elbo(self, outputs: dict[str, Tensor], clean: Images) -> Float[Tensor, " batch"]:
+        """Return the evidence lower bound of each clean image, given such outputs; higher is better."""
+
+
+class AbstractClassifier(AbstractAwakeModel):
+    """A network that maps an image to one score for each class, trained by cross-entropy."""
+
+    @abc.abstractmethod
+    def forward(self, image: Images) -> Logits:
+        """Return the logits, (batch, class): never probabilities."""
+
+    def loss(
+        self, noisy: Images, clean: Images, label: Labels, *, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Return the mean cross-entropy of the logits of `noisy`; `clean` and `generator` play no part."""
+        logits: Tensor = self(noisy)
+        return cross_entropy(logits.float(), label)

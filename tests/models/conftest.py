@@ -1,0 +1,33 @@
+"""Small networks of every kind, and images for them."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from sleepdefense.models import MODELS, AbstractAwakeModel, build_model
+
+SMALL: dict[str, dict[str, Any]] = {
+    "defense-vae": {"width": 4, "latent": 6, "size": 8},
+    "fc-vae": {"hidden": 12, "latent": 6, "size": 8},
+    "c1": {"width": 4, "size": 28},
+    "c2": {"width": 4, "size": 8},
+    "c3": {"hidden": 12, "size": 8},
+    "c4": {"hidden": 12, "size": 8},
+    "vanilla-cnn": {"width": 4, "size": 12},
+}
+
+
+@pytest.fixture(params=sorted(MODELS))
+def model(request: pytest.FixtureRequest) -> AbstractAwakeModel:
+    return build_model(request.param, SMALL[request.param], seed=0)
+
+
+@pytest.fixture
+def image(model: AbstractAwakeModel) -> torch.Tensor:
+    size = int(model.settings["size"])
+    return torch.rand(5, int(model.settings["channels"]), size, size, generator=_generator(1))
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
