@@ -1,6 +1,15 @@
 """Awake to spiking and back, exactly, with a report of what became of every layer."""
 
-from sleepdefense.conversion.to_awake import to_awake
-from sleepdefense.conversion.to_spiking import to_spiking
+from sleepdefense.conversion.report import ConversionReport, LayerReport, conversion_report
+from sleepdefense.conversion.to_awake import CarriesNetwork, to_awake
+from sleepdefense.conversion.to_spiking import assemble, to_spiking
 
-__all__ = ["to_awake", "to_spiking"]
+__all__ = [
+    "CarriesNetwork",
+    "ConversionReport",
+    "LayerReport",
+    "assemble",
+    "conversion_report",
+    "to_awake",
+    "to_spiking",
+]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sleepdefense.errors import ConversionError
 
 NEGLIGIBLE_GAIN = 1e-12
-"""A channel that its batch norm multiplies by less than this is dead: no change of its weights can come back."""
+"""A channel that its batch norm multiplies by less is dead: no change of its weights can come back."""
 
 
 def batch_norm_gain(norm: Any) -> Tensor:

@@ -57,7 +57,7 @@ def activity_scales(
     """Measure how active each rectified unit is, in one pass over the calibration images.
 
     A spiking neuron fires at most once a step, a ReLU has no such bound. With `scale` the given percentile
-    of the *positive* activity of a unit over all neurons and images, the spiking twin of the map before it uses
+    of the *positive* activity of a unit over all neurons and images, its spiking twin uses
 
         weight * scale_in / scale_out    and    bias / scale_out,    with scale_in = 1 for the image,
 

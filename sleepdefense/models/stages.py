@@ -67,8 +67,8 @@ RESHAPE_CALLS: tuple[object, ...] = (
 ADD_CALLS: tuple[object, ...] = (operator.add, operator.iadd, torch.add, "add", "add_")
 SHAPE_CALLS: tuple[object, ...] = (getattr, operator.getitem, operator.mul, operator.floordiv, "size")
 SUPPORTED = (
-    "Conv1d, Conv2d, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, ReLU, Sigmoid, Tanh, AvgPool, MaxPool, "
-    "Flatten, view, zero padding, Dropout, nearest Upsample and additions of branches"
+    "Conv1d, Conv2d, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, ReLU, Sigmoid, Tanh, AvgPool, "
+    "MaxPool, Flatten, view, zero padding, Dropout, nearest Upsample and additions of branches"
 )
 
 
@@ -227,8 +227,8 @@ class _Lowering:
             self._add(node, "pad", self._inputs(node), apply=module)
         else:
             raise ConversionError(
-                f"layer {name!r} is a {kind.__name__}, which has no spiking counterpart. Supported are {SUPPORTED}. "
-                "Replace the layer before training, or keep it outside the part that is converted."
+                f"layer {name!r} is a {kind.__name__}, which has no spiking counterpart. Supported are "
+                f"{SUPPORTED}. Replace it before training, or keep it outside the part that is converted."
             )
 
     def _call(self, node: fx.Node) -> None:
@@ -252,18 +252,18 @@ class _Lowering:
         else:
             label = target if isinstance(target, str) else getattr(target, "__name__", str(target))
             raise ConversionError(
-                f"operation {label!r} (at {node.name!r}) has no spiking counterpart. Supported are {SUPPORTED}. "
-                "Replace it before training, or keep it outside the part that is converted."
+                f"operation {label!r} (at {node.name!r}) has no spiking counterpart. Supported are "
+                f"{SUPPORTED}. Replace it before training, or keep it outside the part that is converted."
             )
 
     def _linear(self, node: fx.Node, name: str, module: nn.Module) -> None:
         if any(stage.module == name for stage in self.nodes):
             raise ConversionError(
-                f"layer {name!r} is used twice. Shared weights cannot sleep apart: give each use its own layer."
+                f"layer {name!r} is used twice. Shared weights cannot sleep apart: give each use its own."
             )
         if getattr(module, "padding_mode", "zeros") != "zeros":
             raise ConversionError(
-                f"layer {name!r} pads with {module.padding_mode!r}, expected 'zeros'. Train it with zero padding."
+                f"layer {name!r} pads with {module.padding_mode!r}, expected 'zeros'. Train it so."
             )
         self._add(node, LINEAR_MODULES[type(module)], self._inputs(node), module=name, name=name)
 
@@ -294,8 +294,8 @@ class _Lowering:
         inputs = self._inputs(node)
         if len(inputs) != 2 or node.kwargs.get("alpha", 1) != 1:
             raise ConversionError(
-                f"operation {node.name!r} adds a constant or a scaled branch; only the plain sum of two branches "
-                "converts. Put the constant into a layer's bias."
+                f"operation {node.name!r} adds a constant or a scaled branch; only the plain sum of two "
+                "branches converts. Put the constant into a layer's bias."
             )
         shapes = {tuple(self.values[str(argument)].shape) for argument in node.args[:2]}
         if len(shapes) != 1:

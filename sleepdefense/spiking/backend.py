@@ -3,7 +3,6 @@
 import abc
 from typing import NamedTuple
 
-
 import torch
 from torch import Tensor
 

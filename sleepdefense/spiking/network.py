@@ -19,7 +19,7 @@ class SpikingNode:
     Attributes:
         name: The name of the awake node it stands for.
         op: "input"; "synapses", a linear map; "fire", integrate-and-fire neurons (ReLU); "bernoulli",
-            stochastic binary neurons (sigmoid); "signed_bernoulli", the same with spikes of both signs (tanh);
+            stochastic binary neurons (sigmoid); "signed_bernoulli", the same with signed spikes (tanh);
             "max_pool"; "wiring" (reshape, average, upsample, pad); "sum"; "sigmoid" and "tanh", which squash
             the mean membrane of neurons that do not fire.
         inputs: Names of the nodes that feed it.
@@ -116,6 +116,10 @@ class SpikingNetwork:
             for node in self.nodes
         )
         return replace(self, nodes=nodes)
+
+    def as_origin(self) -> "SpikingNetwork":
+        """Return the same network with its present weights as those it was converted with."""
+        return replace(self, origin=self.weights)
 
     def ancestors(self, names: set[str]) -> set[str]:
         """Return `names` and every node they depend on."""

@@ -13,6 +13,7 @@ from sleepdefense.kernels import bernoulli_train
 from sleepdefense.shapes import Images
 from sleepdefense.spiking.backend import AbstractBackend, TorchBackend
 from sleepdefense.spiking.network import FIRING, SpikingNetwork, SpikingNode
+from sleepdefense.spiking.squash import squash
 
 ENCODERS = ("current", "bernoulli")
 
@@ -43,11 +44,13 @@ class SpikeRecord:
     Attributes:
         outputs: Result name -> value in units of the awake network, (batch, *unit).
         rates: Firing node -> mean number of spikes a step, (batch, *unit).
+        means: Every computed node -> mean signal, (batch, *unit).
         num_steps: Length of the run, in steps a phase.
     """
 
     outputs: Mapping[str, Tensor]
     rates: Mapping[str, Tensor]
+    means: Mapping[str, Tensor]
     num_steps: int
 
 
@@ -137,7 +140,7 @@ class _Run:
             if with_outputs
         }
         rates = {node.name: means[node.name] for node in nodes if node.op in FIRING}
-        return SpikeRecord(outputs=outputs, rates=rates, num_steps=self.num_steps)
+        return SpikeRecord(outputs=outputs, rates=rates, means=means, num_steps=self.num_steps)
 
     def _phase(self, nodes: list[SpikingNode], phase: int, means: dict[str, Tensor]) -> dict[str, Tensor]:
         weights = {
@@ -155,7 +158,7 @@ class _Run:
             elif node.op not in ("sigmoid", "tanh"):
                 moving.append(node)
         sums: dict[str, Tensor] = {}
-        states: dict[str, tuple[Tensor, ...] | Tensor | None] = {}
+        states: dict[str, object] = {}
         for step in range(self.num_steps):
             signals = dict(fixed)
             potentials: dict[str, Tensor] = {}
@@ -174,7 +177,7 @@ class _Run:
         for node in nodes:
             if node.op in ("sigmoid", "tanh"):
                 drive = found[node.inputs[0]] * node.gains[0]
-                found[node.name] = torch.sigmoid(drive) if node.op == "sigmoid" else torch.tanh(drive)
+                found[node.name] = squash(drive, node.op)
         return found
 
     def _is_fixed(self, node: SpikingNode, fixed: Mapping[str, Tensor]) -> bool:
@@ -247,7 +250,7 @@ class _Run:
         return torch.from_numpy(train[0]).to(device=self.images.device, dtype=torch.float32)
 
     def _max_pool(self, node: SpikingNode, value: Tensor, state: object) -> tuple[Tensor, object, None]:
-        """Emit the increments of the largest accumulated input: the count of a pool is the largest count in it."""
+        """Emit what the largest accumulated input grows by: the count of a pool is its largest count."""
         assert node.apply is not None
         total, before = (
             state if isinstance(state, tuple) else (torch.zeros_like(value, dtype=torch.float64), None)
@@ -261,13 +264,13 @@ class _Run:
         self, node: SpikingNode, value: Tensor, state: object, step: int
     ) -> tuple[Tensor, object, None]:
         """Spike with the probability that the mean drive so far asks for."""
-        total = value.double() if state is None else state + value  # type: ignore[operator]
+        total = state + value if isinstance(state, Tensor) else value.double()
         mean = total / (step + 1)
         place = next(i for i, other in enumerate(self.network.nodes) if other.name == node.name)
         if node.op == "bernoulli":
-            probability, sign = torch.sigmoid(mean), torch.ones_like(mean)
+            probability, sign = squash(mean, "sigmoid"), torch.ones_like(mean)
         else:
-            probability, sign = torch.tanh(mean).abs(), torch.sign(mean)
+            probability, sign = squash(mean, "tanh").abs(), torch.sign(mean)
         spikes = self._draw(probability, self.seed + 7919 * place, step).double() * sign
         expected = probability * sign
         return (spikes + expected - expected.detach()).float(), total, None

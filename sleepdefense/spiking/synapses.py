@@ -15,19 +15,7 @@ from torch import Tensor
 
 GRID_BITS = 13
 SIGNAL_BITS = 16
-"""Graded signals (mean rates, averages, pixels) are rounded to multiples of 2**-16 where they meet weights."""
-
-
-class _Snap(torch.autograd.Function):
-    """Rounding whose gradient is that of the identity."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, bits: int) -> Tensor:
-        return torch.round(value * 2.0**bits) * 2.0**-bits
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        return gradients[0], None
+"""Graded signals (mean rates, averages, pixels) meet weights rounded to multiples of 2**-16."""
 
 
 def snap(value: Tensor, bits: int) -> Tensor:
@@ -36,8 +24,10 @@ def snap(value: Tensor, bits: int) -> Tensor:
     >>> snap(torch.tensor([0.3, -0.3]), 2)
     tensor([ 0.2500, -0.2500])
     """
-    result: Tensor = _Snap.apply(value, bits)
-    return result
+    rounded = torch.round(value.detach() * 2.0**bits) * 2.0**-bits
+    if not value.requires_grad:
+        return rounded
+    return value + (rounded - value.detach())  # exact: the difference fits the mantissa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
