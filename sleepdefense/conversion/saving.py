@@ -37,7 +37,6 @@ def spiking_checkpoint(network: SpikingNetwork, *, provenance: Mapping[str, Any]
         weight as it is and as it was converted.
     """
     awake = network.awake
-    named = isinstance(awake, AbstractAwakeModel)
     arrays = {f"awake/{name}": value for name, value in state_arrays(awake).items()}
     for name, weight in network.weights.items():
         arrays[f"weight/{name}"] = weight.cpu().numpy().copy()
@@ -48,8 +47,8 @@ def spiking_checkpoint(network: SpikingNetwork, *, provenance: Mapping[str, Any]
         kind="spiking",
         arrays=arrays,
         settings={
-            "model": awake.name if named else CUSTOM,
-            "model_settings": dict(awake.settings) if named else {},
+            "model": awake.name if isinstance(awake, AbstractAwakeModel) else CUSTOM,
+            "model_settings": dict(awake.settings) if isinstance(awake, AbstractAwakeModel) else {},
             "shape": list(network.nodes[0].shape),
             "units": list(scales),
             "conversion": dict(network.settings),

@@ -67,7 +67,7 @@ def test_every_simulator_gives_the_spikes_of_the_numpy_twin(
 
 @each_backend
 def test_a_membrane_that_only_reaches_the_threshold_stays_silent(backend: AbstractBackend) -> None:
-    """theta = 1, current 1/2: membrane 0.5, 1.0 (a tie: no spike), 1.5 (spike, 0.5 left), 1.0, 1.5 (spike)."""
+    """theta 1, current 1/2: membrane 0.5, 1.0 (a tie: no spike), 1.5 (spike, 0.5 left), 1.0, 1.5 (spike)."""
     spikes, potentials = run(backend, np.full((5, 1), 0.5), 1.0)
     assert spikes[:, 0].tolist() == [0, 0, 1, 0, 1]
     assert potentials[:, 0].tolist() == [0.5, 1.0, 1.5, 1.0, 1.5]
