@@ -1,0 +1,119 @@
+"""The gradient with respect to the image, and nothing else of a model touched.
+
+Attack libraries call `backward`, which also fills the gradients of every weight. Here the model hides behind
+an autograd function that asks for the image's gradient alone, so weights, their `requires_grad` and their
+`grad` stay as they are, and a plain callable is treated like a module.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from sleepdefense.errors import EvaluationError
+from sleepdefense.shapes import Images, Labels, Logits
+
+
+@contextmanager
+def evaluation_mode(model: Callable[[Images], Logits]) -> Iterator[None]:
+    """Put a module and all its parts in evaluation mode, and back as they were; ignore other callables."""
+    training = {part: part.training for part in model.modules()} if isinstance(model, nn.Module) else {}
+    try:
+        for part in training:
+            part.training = False
+        yield
+    finally:
+        for part, was_training in training.items():
+            part.training = was_training
+
+
+@dataclass(slots=True)
+class GradientWatch:
+    """What the first forward and the first backward pass of an attack showed, image by image."""
+
+    predicted: Labels | None = None
+    is_zero: Bool[Tensor, " batch"] | None = None
+
+    def without_gradient(self, labels: Labels) -> Bool[Tensor, " batch"]:
+        """Tell which images were classified correctly and yet had no gradient to follow, (batch,)."""
+        if self.is_zero is None or self.predicted is None:
+            return torch.zeros_like(labels, dtype=torch.bool)
+        return self.is_zero & (self.predicted == labels)
+
+
+class ImageGradient(nn.Module):
+    """A model as attacks see it: logits whose gradient flows to the images only.
+
+    Args:
+        model: Gives logits, (batch, class). It is not registered as a part, so moving or switching this
+            module leaves it alone.
+        watch: Filled by the first passes.
+    """
+
+    def __init__(self, model: Callable[[Images], Logits], watch: GradientWatch) -> None:
+        super().__init__()
+        # a tuple hides the model from torch's registry of parts
+        self._arguments = (model, watch)
+        self.eval()
+
+    def forward(self, images: Images) -> Logits:
+        """Return the model's logits, (batch, class)."""
+        apply: Callable[..., Tensor] = cast(Any, _ImageGradient).apply
+        return apply(images, *self._arguments)
+
+
+def loss_gradient(model: Callable[[Images], Logits], images: Images, labels: Labels) -> Images:
+    """Return the gradient of the cross-entropy of each image with respect to its pixels.
+
+    Args:
+        model: Gives logits, differentiable.
+        images: (batch, channel, height, width).
+        labels: True class of each image, (batch,).
+
+    Returns:
+        Gradients, shaped as `images`. Those of one image do not depend on the others of the batch.
+    """
+    with torch.enable_grad():
+        leaf = images.detach().requires_grad_(True)
+        loss = nn.functional.cross_entropy(model(leaf), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, leaf)
+    return gradient
+
+
+class _ImageGradient(torch.autograd.Function):
+    """Run the model on a detached leaf, and ask for the gradient of that leaf alone."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, model: Callable[[Tensor], Tensor], watch: GradientWatch) -> Tensor:
+        with torch.set_grad_enabled(bool(ctx.needs_input_grad[0])):
+            leaf = images.detach().requires_grad_(bool(ctx.needs_input_grad[0]))
+            logits = model(leaf)
+        if leaf.requires_grad and not logits.requires_grad:
+            raise EvaluationError(
+                "the model's logits have no gradient with respect to the image. A part of it is not "
+                "differentiable or runs under no_grad: attack it without gradients"
+            )
+        if watch.predicted is None:
+            watch.predicted = logits.detach().argmax(1)
+        ctx.leaf, ctx.logits, ctx.watch = leaf, logits, watch
+        return logits.detach().clone()
+
+    @staticmethod
+    def backward(ctx: Any, *logits_gradient: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = torch.autograd.grad(ctx.logits, ctx.leaf, logits_gradient[0], allow_unused=True)
+        if gradient is None:
+            raise EvaluationError(
+                "the model's logits do not depend on the image: an attack has no gradient to follow"
+            )
+        finite = gradient.flatten(1).isfinite().all(1)
+        if not bool(finite.all()):
+            raise EvaluationError(
+                f"the model's gradient is not finite for {int((~finite).sum())} of {len(finite)} images"
+            )
+        if ctx.watch.is_zero is None:
+            ctx.watch.is_zero = (gradient == 0).flatten(1).all(1)
+        return gradient, None, None

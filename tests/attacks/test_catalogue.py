@@ -1,0 +1,141 @@
+import dataclasses
+import pickle
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sleepdefense.attacks import ATTACKS, PAPER_TRAINING, PROFILES, AttackSpec, parse_attack
+from sleepdefense.attacks.catalogue import SETTING_RULES
+from sleepdefense.errors import ConfigError
+
+EVERY_SPEC = (*ATTACKS.values(), *(spec for profile in PROFILES.values() for spec in profile))
+
+
+def test_attacks_come_in_the_order_of_tables():
+    assert list(ATTACKS) == [
+        "FGSM",
+        "RAND+FGSM",
+        "PGD",
+        "CW",
+        "CW-strong",
+        "GaussianNoise",
+        "GaussianBlur",
+        "SaltAndPepper",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "key"),
+    [
+        ("FGSM", "FGSM 0.3", "Linf-FGSM-0.3"),
+        ("RAND+FGSM:0.25", "RAND+FGSM 0.25", "Linf-RAND-FGSM-0.25"),
+        ("PGD(steps=100)", "PGD 0.3 (steps=100)", "Linf-PGD-0.3-steps_100"),
+        ("PGD(random_start=false)", "PGD 0.3 (random_start=false)", "Linf-PGD-0.3-random_start_false"),
+        ("CW", "CW", "L2-CW"),
+        ("CW:1.5", "CW 1.5", "L2-CW-1.5"),
+        ("CW(learning_rate=6)", "CW (learning_rate=6)", "L2-CW-learning_rate_6"),
+        ("GaussianBlur:2", "GaussianBlur 2", "none-GaussianBlur-2"),
+    ],
+)
+def test_label_and_key(text, label, key):
+    spec = parse_attack(text)
+    assert (spec.label, spec.key) == (label, key)
+
+
+def test_keys_are_file_names_and_unique():
+    by_key = {}
+    for spec in EVERY_SPEC:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", spec.key)
+        assert by_key.setdefault(spec.key, spec) == spec
+
+
+@pytest.mark.parametrize("spec", EVERY_SPEC, ids=str)
+def test_every_spec_can_be_written_and_read_back(spec):
+    assert parse_attack(str(spec)) == spec
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert spec.description
+    assert spec.source
+
+
+@given(
+    epsilon=st.floats(1e-300, 1e300),
+    steps=st.integers(1, 10**6),
+    step=st.floats(1e-9, 1000),
+    start=st.booleans(),
+)
+def test_text_keeps_every_digit(epsilon, steps, step, start):
+    spec = ATTACKS["PGD"].with_settings(epsilon=epsilon, steps=steps, relative_step=step, random_start=start)
+    assert parse_attack(str(spec)) == spec
+
+
+def test_paper_trains_on_twelve_sets():
+    assert [str(spec) for spec in PAPER_TRAINING] == [
+        *(f"{name}:{epsilon}" for name in ("FGSM", "RAND+FGSM") for epsilon in (0.2, 0.25, 0.3, 0.35)),
+        "CW(learning_rate=6)",
+        "CW(learning_rate=8)",
+        "CW",
+        "CW(learning_rate=12)",
+    ]
+    paper = {
+        "learning_rate": 10,
+        "steps": 100,
+        "binary_search_steps": 1,
+        "initial_const": 100,
+        "confidence": 0,
+    }
+    assert ATTACKS["CW"].settings == paper
+    assert ATTACKS["RAND+FGSM"].settings == {"alpha": 0.05}
+
+
+def test_specs_are_frozen_and_do_not_share_settings():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ATTACKS["FGSM"].epsilon = 1.0
+    settings = {"sigma": 1.0}
+    spec = AttackSpec(name="mine", norm="none", settings=settings, strength="sigma")
+    settings["sigma"] = 2.0
+    assert spec.settings == {"sigma": 1.0}
+    assert spec.key == "none-mine-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("FGSM", {"epsilon": 0}, "'epsilon'.* must be above 0, got 0"),
+        ("FGSM", {"epsilon": float("nan")}, "must be a finite number, got nan"),
+        ("FGSM", {"epsilon": True}, "must be a finite number, got True"),
+        ("FGSM", {"steps": 3}, "'FGSM' has no setting 'steps'; it has epsilon"),
+        ("PGD", {"steps": 0}, "'steps'.* must be at least 1 and at most 1e\\+06, got 0"),
+        ("PGD", {"steps": 1.5}, "'steps'.* must be a whole number, got 1.5"),
+        ("PGD", {"random_start": 1}, "'random_start'.* must be true or false, got 1"),
+        ("RAND+FGSM", {"epsilon": 0.05}, "'alpha' \\(0.05\\) must be shorter than 'epsilon' \\(0.05\\)"),
+        ("GaussianNoise", {"epsilon": 1}, "'GaussianNoise' has no setting 'epsilon'; it has sigma"),
+        ("SaltAndPepper", {"share": 1.1}, "'share'.* must be above 0 and at most 1, got 1.1"),
+        ("CW", {"confidence": -1}, "'confidence'.* must be at least 0"),
+    ],
+)
+def test_impossible_settings_are_named(name, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        ATTACKS[name].with_settings(**changes)
+
+
+def test_attacks_that_make_no_sense_are_refused():
+    with pytest.raises(ConfigError, match="'new' needs an 'epsilon'"):
+        AttackSpec(name="new", norm="Linf")
+    with pytest.raises(ConfigError, match="unknown setting 'size'"):
+        AttackSpec(name="new", norm="none", settings={"size": 1})
+    with pytest.raises(ConfigError, match="has no norm and takes no 'epsilon'"):
+        AttackSpec(name="new", norm="none", epsilon=0.3)
+
+
+def test_every_setting_has_a_rule_and_a_user():
+    used = {name for spec in ATTACKS.values() for name in spec.adjustable}
+    assert used == set(SETTING_RULES)
+
+
+def test_the_catalogue_does_not_import_torch():
+    code = "import sys, sleepdefense.attacks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
