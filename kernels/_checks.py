@@ -9,7 +9,7 @@ LARGEST_STEP = 2**31 - 1
 """Steps are stored in 32 bits, and one more step than the last stands for `never`."""
 
 
-def check_array(name: str, array: NDArray[Any], dtype: DTypeLike, axes: str) -> None:
+def check_array(name: str, array: object, dtype: DTypeLike, axes: str) -> None:
     """Refuse an array of another type, rank or memory layout; `axes` reads "feature height width"."""
     expected = np.dtype(dtype)
     if not isinstance(array, np.ndarray) or array.dtype != expected:
@@ -30,7 +30,7 @@ def check_in_place(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> No
         raise ValueError(f"'{name}' is changed in place and must be writeable: pass a copy")
 
 
-def check_integer(name: str, value: int, *, least: int, most: int = LARGEST_STEP) -> int:
+def check_integer(name: str, value: object, *, least: int, most: int = LARGEST_STEP) -> int:
     """Refuse what is no whole number between `least` and `most`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"'{name}' must be an integer, got {value!r}")
@@ -39,7 +39,7 @@ def check_integer(name: str, value: int, *, least: int, most: int = LARGEST_STEP
     return int(value)
 
 
-def check_pair(name: str, value: int | tuple[int, int], *, least: int) -> tuple[int, int]:
+def check_pair(name: str, value: object, *, least: int) -> tuple[int, int]:
     """Read one number for both axes, or a pair (row, column)."""
     if not isinstance(value, tuple):
         value = (value, value)

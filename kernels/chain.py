@@ -40,7 +40,7 @@ class PackedChain(NamedTuple):
     geometry: NDArray[np.int64]
     """(layer, 4): stride of row and column, padding of row and column."""
     weight: NDArray[Any]
-    """Per layer (channel, kernel_h, kernel_w, feature), taps in the order of `_taps`; int16 if all fit."""
+    """Per layer (channel, kernel_h, kernel_w, feature), taps in the order of `_taps`; int16 or int32."""
     bias: NDArray[Any]
     """Per layer (feature,), in the type of the membranes."""
     threshold: NDArray[Any]
@@ -113,23 +113,22 @@ def chain_shapes(
     return shapes
 
 
-def _membrane_type(layers: Sequence[ChainLayer], num_steps: int) -> type[np.int32] | type[np.int64]:
-    """Choose the smallest type that no membrane can leave in so many steps.
+def _is_narrow(layers: Sequence[ChainLayer], num_steps: int) -> bool:
+    """Say whether 16-bit weights and 32-bit membranes hold everything; otherwise 32 and 64 bits do.
 
     A membrane starts at 0 and moves, in one step, by no more than the sum of all its |weights| and its
     |bias|; a reset happens above the threshold and leads towards 0.
     """
     most = 0
+    fits = True
     for layer in layers:
-        drive = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(
-            layer.bias.astype(np.int64)
-        )
+        drive = np.sum(np.abs(layer.weight, dtype=np.int64), axis=(1, 2, 3))
+        drive += np.abs(layer.bias, dtype=np.int64)
         most = max(most, num_steps * int(np.max(drive)))
-    if most <= LARGEST_STEP:
-        return np.int32
-    if most < 2**63:
-        return np.int64
-    raise ValueError(f"a membrane may reach {most} in {num_steps} steps, beyond 64 bits: take fewer steps")
+        fits = fits and np.array_equal(layer.weight, layer.weight.astype(np.int16))
+    if most >= 2**63:
+        raise ValueError(f"a membrane may reach {most} in {num_steps} steps, beyond 64 bits: use fewer")
+    return fits and most <= LARGEST_STEP
 
 
 def pack_chain(
@@ -150,14 +149,13 @@ def pack_chain(
         columns.append(_reach(before[2], after[2], kernel_w, strides[1], paddings[1]))
         sizes = [layer.weight.size, after[0], after[0] * after[1] * after[2], before[1], before[2]]
         place.append([begin + size for begin, size in zip(place[-1], sizes, strict=True)])
-    flat = np.concatenate(weight)
-    fits = np.iinfo(np.int16).min <= flat.min() and flat.max() <= np.iinfo(np.int16).max
-    membrane = _membrane_type(layers, num_steps)
+    narrow = _is_narrow(layers, num_steps)
+    membrane = np.int32 if narrow else np.int64
     return PackedChain(
         shape=np.array(shape, dtype=np.int64),
         place=np.array(place, dtype=np.int64),
         geometry=np.array(geometry, dtype=np.int64),
-        weight=flat.astype(np.int16 if fits and membrane is np.int32 else np.int32),
+        weight=np.concatenate(weight).astype(np.int16 if narrow else np.int32),
         bias=np.concatenate([layer.bias for layer in layers]).astype(membrane),
         threshold=np.array([layer.threshold for layer in layers], dtype=membrane),
         row_reach=np.concatenate(rows),

@@ -49,7 +49,7 @@ class SleepRecord(NamedTuple):
 
 
 def _check_rule(
-    competition: Competition,
+    competition: str,
     num_layers: int,
     k: Sequence[int],
     radius: Sequence[int],

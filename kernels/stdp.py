@@ -1,6 +1,6 @@
 """Which synapses of the neurons that learn are potentiated, which depressed: integer counts, order-free."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +69,11 @@ def _count_pairings_(
 
 
 def _check_counts(
-    potentiation: NDArray[np.int32],
-    depression: NDArray[np.int32],
+    potentiation: NDArray[Any],
+    depression: NDArray[Any],
     pre_shape: tuple[int, ...],
-    stride: int | tuple[int, int],
-    padding: int | tuple[int, int],
+    stride: object,
+    padding: object,
 ) -> tuple[NDArray[np.int64], tuple[int, int, int]]:
     """Return (strides, paddings) and the shape (feature, height, width) of the hidden layer."""
     check_array("potentiation", potentiation, np.int32, "feature channel kernel_h kernel_w")
@@ -156,7 +156,7 @@ def count_pairings_(
     _count_pairings_(
         potentiation.transpose(0, 2, 3, 1),
         depression.transpose(0, 2, 3, 1),
-        pre_step.transpose(1, 2, 0),
+        np.ascontiguousarray(pre_step.transpose(1, 2, 0)),
         winner,
         geometry,
         bool(depress_outside),
