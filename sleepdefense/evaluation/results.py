@@ -1,0 +1,215 @@
+"""The outcome of an evaluation: every prediction and distance, with tables as views of them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32
+from numpy import ndarray
+
+from sleepdefense.errors import EvaluationError
+from sleepdefense.evaluation.metrics import robust_distance
+from sleepdefense.evaluation.render import to_csv, to_latex, to_markdown, to_text
+from sleepdefense.evaluation.rows import RobustnessRow, WorstCase, count_right
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RobustnessTable:
+    """What an evaluation found.
+
+    Attributes:
+        rows: One for each system, attack and threat model; the clean images of a system come first.
+        labels: True class of each image, (image,).
+        predicted: Predicted class, (row, image); -1 where a row failed.
+        distance: How far each image had to be moved to be misclassified, (row, image): 0 if it is wrong
+            anyway, infinity if the attack failed, NaN where a row failed.
+        sample_images: The first few attacked images of each row, (row, sample, channel, height, width), in
+            [0, 1]; zeros where a row failed.
+        provenance: Seed, versions, digests of data and systems, batch size; JSON values.
+        note: What a reader must know of the scale, such as "1000 of 10000 test images".
+    """
+
+    rows: tuple[RobustnessRow, ...]
+    labels: Int32[ndarray, " image"]
+    predicted: Int32[ndarray, "row image"]
+    distance: Float64[ndarray, "row image"]
+    sample_images: Float32[ndarray, "row sample channel height width"]
+    provenance: dict[str, Any]
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        """One line above the table: the data, how many images, the seed, the note."""
+        data = self.provenance.get("data", "images")
+        words = [f"Robustness on {len(self.labels)} images of '{data}', seed {self.provenance.get('seed')}"]
+        return "; ".join(words + ([self.note] if self.note else []))
+
+    def number(self, system: str, attack: str, threat_model: str | None = None) -> int:
+        """Find a row.
+
+        Args:
+            system: Name of the system.
+            attack: Label or key of the attack, or "clean".
+            threat_model: May be left out if it is clear from the rest.
+
+        Returns:
+            Index of the row, for `rows`, `predicted`, `distance` and `sample_images`.
+
+        Raises:
+            EvaluationError: No row fits, or more than one.
+        """
+        fits = [
+            number
+            for number, row in enumerate(self.rows)
+            if row.system == system
+            and attack in (row.attack, row.key)
+            and threat_model in (None, row.threat_model)
+        ]
+        if len(fits) != 1:
+            known = ", ".join(f"'{row.system}' / '{row.attack}' / '{row.threat_model}'" for row in self.rows)
+            count = "no row fits" if not fits else f"{len(fits)} rows fit"
+            asked = " / ".join(f"'{part}'" for part in (system, attack, threat_model) if part is not None)
+            raise EvaluationError(f"{count} {asked}; there are {known}")
+        return fits[0]
+
+    def row(self, system: str, attack: str, threat_model: str | None = None) -> RobustnessRow:
+        """Return the one row that fits, as `number` finds it."""
+        return self.rows[self.number(system, attack, threat_model)]
+
+    def worst_case(self, threat_model: str) -> tuple[WorstCase, ...]:
+        """Take all attacks of a threat model together, image by image: it is right if right after each.
+
+        A mean of minima, not a minimum of means: no attack of the set can do more to an image. Attacks of
+        different norms are kept apart, and an image that is wrong without an attack is wrong here too.
+
+        Args:
+            threat_model: "oblivious", "white-box" or "none".
+
+        Returns:
+            One line for each system and norm, in the order of the rows; empty if no row is of that threat
+            model.
+        """
+        groups: dict[tuple[str, str], list[int]] = {}
+        for number, row in enumerate(self.rows):
+            if row.threat_model == threat_model and row.attack != CLEAN:
+                groups.setdefault((row.system, row.norm), []).append(number)
+        return tuple(self._worst_of(system, norm, numbers) for (system, norm), numbers in groups.items())
+
+    def _worst_of(self, system: str, norm: str, numbers: Sequence[int]) -> WorstCase:
+        """Take the attacks of some rows together."""
+        valid = [number for number in numbers if not self.rows[number].is_error]
+        with_clean = [*valid, self.number(system, CLEAN)]
+        is_right = (self.predicted[with_clean] == self.labels).all(0)
+        distance = self.distance[valid].min(0) if valid else np.empty(0)
+        count = count_right(is_right if valid else np.empty(0, bool), distance)
+        return WorstCase(
+            system=system,
+            threat_model=self.rows[numbers[0]].threat_model,
+            norm=norm,
+            attacks=tuple(self.rows[number].attack for number in valid),
+            left_out=tuple(self.rows[number].attack for number in numbers if number not in valid),
+            n=count.n,
+            correct=count.correct,
+            accuracy=count.accuracy,
+            lower=count.lower,
+            upper=count.upper,
+            median_distance=count.median_distance,
+        )
+
+    def __str__(self) -> str:
+        """The table for a terminal."""
+        return to_text(self.rows, title=self.title)
+
+    def markdown(self) -> str:
+        """Return the table in Markdown."""
+        return to_markdown(self.rows, title=self.title)
+
+    def csv(self) -> str:
+        """Return all fields of all rows as CSV."""
+        return to_csv(self.rows)
+
+    def latex(self) -> str:
+        """Return the table in LaTeX."""
+        return to_latex(self.rows, title=self.title)
+
+    def summary(self) -> dict[str, Any]:
+        """Return rows, worst cases and provenance as JSON values.
+
+        Numbers stay numbers. What is unknown is null, and so is an infinite median distance: the attack
+        failed on more than half of the images.
+        """
+        models = dict.fromkeys(row.threat_model for row in self.rows if row.attack != CLEAN)
+        worst = [asdict(line) for model in models for line in self.worst_case(model)]
+        return {
+            "title": self.title,
+            "note": self.note,
+            "rows": [_json(asdict(row)) for row in self.rows],
+            "worst_case": [_json(line) for line in worst],
+            "provenance": self.provenance,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """What was recorded of one row: its description, and what the system said to each image.
+
+    Attributes:
+        description: The fields of `RobustnessRow` that are not counted.
+        predicted: (image,); -1 where the row failed.
+        moved: How far the attack moved each image, (image,).
+        sample_images: (sample, channel, height, width).
+    """
+
+    description: dict[str, Any]
+    predicted: Int32[ndarray, " image"]
+    moved: Float64[ndarray, " image"]
+    sample_images: Float32[ndarray, "sample channel height width"]
+
+
+def make_table(
+    judged: Sequence[Judged], labels: Int32[ndarray, " image"], *, provenance: dict[str, Any], note: str
+) -> RobustnessTable:
+    """Count what was recorded.
+
+    Args:
+        judged: All rows, each system's clean one included.
+        labels: True class of each image, (image,).
+        provenance: Where the results come from; JSON values.
+        note: What a reader must know of the scale.
+
+    Returns:
+        The table.
+    """
+    clean = {row.description["system"]: row for row in judged if row.description["attack"] == CLEAN}
+    rows, distance = [], []
+    for row in judged:
+        unjudged = str(row.description["status"]).startswith("error")
+        before = clean[row.description["system"]]
+        is_right = row.predicted == labels
+        if unjudged or str(before.description["status"]).startswith("error"):
+            distance.append(np.full(len(labels), math.nan))
+        else:
+            distance.append(robust_distance(before.predicted == labels, is_right, row.moved))
+        count = count_right(is_right[:0] if unjudged else is_right, distance[-1])
+        rows.append(RobustnessRow(**row.description, **asdict(count)))
+    return RobustnessTable(
+        rows=tuple(rows),
+        labels=labels,
+        predicted=np.stack([row.predicted for row in judged]),
+        distance=np.stack(distance),
+        sample_images=np.stack([row.sample_images for row in judged]),
+        provenance=provenance,
+        note=note,
+    )
+
+
+def _json(fields: dict[str, Any]) -> dict[str, Any]:
+    """Replace what JSON cannot say by null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in fields.items()
+    }

@@ -1,0 +1,120 @@
+"""One line of a robustness table: what was attacked, how, and what was left."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sleepdefense.evaluation.metrics import median_distance, wilson_interval
+
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustnessRow:
+    """One system under one attack in one threat model.
+
+    Attributes:
+        system: Name of what was evaluated.
+        attack: The attack as a table calls it, "FGSM 0.3"; "clean" without one.
+        key: The attack's name for files and arrays; "clean" without one.
+        spec: The text that `parse_attack` turns back into the attack; "" without one.
+        norm: What distances are measured in; "none" (clean images, corruptions) measures L2.
+        epsilon: Budget in that norm, or None.
+        threat_model: "oblivious" (the attack saw a part of the system only), "white-box" (all of it), or
+            "none" (it needs no model).
+        n: Images judged; 0 if the row failed.
+        correct: Images classified correctly after the attack.
+        accuracy: correct / n, in [0, 1]; NaN if the row failed.
+        lower: Lower end of the 95 percent Wilson interval of the accuracy.
+        upper: Upper end of it.
+        median_distance: Median over images of the distance to misclassification: 0 for an image that is wrong
+            anyway, infinity where the attack fails.
+        status: "ok"; "no gradient: ..." where the attack had nothing to follow on some images, so that the
+            accuracy says little; "error: ..." where it could not be run.
+    """
+
+    system: str
+    attack: str
+    key: str
+    spec: str
+    norm: str
+    epsilon: float | None
+    threat_model: str
+    n: int
+    correct: int
+    accuracy: float
+    lower: float
+    upper: float
+    median_distance: float
+    status: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the row has no result."""
+        return self.status.startswith("error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstCase:
+    """One system against all attacks of a threat model and norm at once: an image counts if it survives each.
+
+    Attributes:
+        system: Name of what was evaluated.
+        threat_model: That of the attacks.
+        norm: That of the attacks.
+        attacks: Labels of the attacks taken together.
+        left_out: Labels of attacks that failed with an error: the worst case may be worse.
+        n: Images.
+        correct: Images classified correctly clean and after every attack.
+        accuracy: correct / n, in [0, 1]; NaN if every attack failed with an error.
+        lower: Lower end of the 95 percent Wilson interval of the accuracy.
+        upper: Upper end of it.
+        median_distance: Median over images of the smallest distance to misclassification.
+    """
+
+    system: str
+    threat_model: str
+    norm: str
+    attacks: tuple[str, ...]
+    left_out: tuple[str, ...]
+    n: int
+    correct: int
+    accuracy: float
+    lower: float
+    upper: float
+    median_distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many of the images are right, with an interval."""
+
+    n: int
+    correct: int
+    accuracy: float
+    lower: float
+    upper: float
+    median_distance: float
+
+
+def count_right(is_right: NDArray[np.bool_], distance: NDArray[np.float64]) -> Count:
+    """Count the images that are right.
+
+    Args:
+        is_right: (image,); empty if there is no result.
+        distance: Distance to misclassification of each image, (image,).
+
+    Returns:
+        The counts; without images an accuracy of NaN and an interval from 0 to 1.
+    """
+    n, correct = len(is_right), int(is_right.sum())
+    lower, upper = wilson_interval(correct, n)
+    return Count(
+        n=n,
+        correct=correct,
+        accuracy=correct / n if n else float("nan"),
+        lower=lower,
+        upper=upper,
+        median_distance=median_distance(distance),
+    )
