@@ -1,9 +1,10 @@
 """Checkpoints: named arrays and JSON settings in one HDF5 file that is never trusted.
 
-A file begins with a seal of 512 bytes (HDF5's user block) that names the format version, the size and the
-SHA-256 of all bytes behind it. The version is compared first, the checksum second, and only then does the
-HDF5 library see the file: damage is noticed before anything is parsed. What is parsed is checked again,
-because a seal can be forged: nothing but plain numbers, stored in this file, is ever read.
+A file begins with a seal of 512 bytes (HDF5's user block): format version, size, and the SHA-256 of all bytes
+behind it. The version is compared first, the checksum second, so damage is noticed before anything is
+parsed. A seal can be forged, though, and a forged HDF5 tree can make the HDF5 library loop forever (seen with
+HDF5 2.0). So the file ends with an index in JSON, which says where the numbers of each array lie; we read by
+the index alone. The HDF5 part is for everybody else: any HDF5 reader finds the same arrays and settings.
 
 The format is written down in docs/checkpoint-format.md.
 """
@@ -34,13 +35,17 @@ KINDS = ("awake", "spiking", "training", "sleep", "pairs", "results")
 _SEAL_BYTES = 512  # the smallest user block that HDF5 knows
 _MAGIC = b"sleepdefense checkpoint\n"
 _VERSION = re.compile(rb"format ([0-9]{1,9})\n")
-_SEAL = re.compile(_MAGIC + rb"format ([0-9]{1,9})\nsize ([0-9]{1,18})\nsha256 ([0-9a-f]{64})\n\0*")
+_SEAL = re.compile(
+    _MAGIC + rb"format ([0-9]{1,9})\nsize ([0-9]{1,18})\nindex ([0-9]{1,18})\nsha256 ([0-9a-f]{64})\n\0*"
+)
 _MAX_DEPTH = 16  # of "/" in the name of an array
 _MAX_NAME = 1000  # characters in the name of an array
-_DTYPES = tuple(
-    np.dtype(code) for code in ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f4", "<f8")
-)
-_READ_ERRORS = (KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+_MAX_AXES = 32  # of an array, as many as HDF5 knows
+_MAX_INDEX = 2**24  # bytes; parsed JSON can take twenty times its size in memory
+_DTYPES = {
+    np.dtype(code).name: np.dtype(code)
+    for code in ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f4", "<f8")
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +76,7 @@ class Checkpoint:
             )
         for name, array in self.arrays.items():
             _check_name(name, self.arrays)
-            if not isinstance(array, np.ndarray) or array.dtype.newbyteorder("<") not in _DTYPES:
+            if not isinstance(array, np.ndarray) or array.dtype.name not in _DTYPES:
                 what = getattr(array, "dtype", type(array).__name__)
                 raise CheckpointError(
                     f"array '{name}' is of type {what}: expected bool, integer, float32 or float64"
@@ -94,7 +99,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, force: bool = True) -
 
     Raises:
         CheckpointError: The file is there and `force` is false, its folder cannot be written to, or
-            the settings or the provenance are not JSON.
+            the settings or the provenance are no JSON, or take more than 16 MiB.
 
     >>> import tempfile
     >>> one = Checkpoint(kind="results", arrays={"distance": np.ones(3)}, settings={"n": 3}, provenance={})
@@ -107,19 +112,35 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, force: bool = True) -
         raise CheckpointError(f"'{path}' exists already: choose another name, or force to replace it")
     settings = _to_json("settings", checkpoint.settings)
     provenance = _to_json("provenance", checkpoint.provenance)
+    index: dict[str, Any] = {
+        "arrays": {},
+        "kind": checkpoint.kind,
+        "provenance": checkpoint.provenance,
+        "settings": checkpoint.settings,
+    }
     with _replacing(path) as temporary:
-        # The low bound keeps the bytes the same from one HDF5 release to the next, and free of dates.
+        # The low bound keeps the bytes free of dates.
         with h5py.File(temporary, "x", libver=("earliest", "v110"), userblock_size=_SEAL_BYTES) as file:
             file.attrs["format_version"] = np.int64(FORMAT_VERSION)
             file.attrs["kind"] = np.bytes_(checkpoint.kind)
             file.create_dataset("settings", data=np.bytes_(settings), track_times=False)
             file.create_dataset("provenance", data=np.bytes_(provenance), track_times=False)
             group = file.create_group("arrays")
-            for name in sorted(checkpoint.arrays):
-                array = checkpoint.arrays[name]
-                plain = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-                group.create_dataset(name, data=plain, track_times=False)
-        _seal(temporary)
+            for name, array in sorted(checkpoint.arrays.items()):
+                plain = array.astype(_DTYPES[array.dtype.name], order="C", copy=False)
+                stored = group.create_dataset(name, data=plain, track_times=False)
+                index["arrays"][name] = {
+                    "dtype": array.dtype.name,
+                    "offset": stored.id.get_offset() or 0,  # None: no values, no place
+                    "shape": list(array.shape),
+                }
+        text = _to_json("index", index)
+        if len(text) > _MAX_INDEX:
+            raise CheckpointError(
+                f"the settings and names of '{path}' take {len(text)} bytes, and {_MAX_INDEX} are allowed: "
+                "store large content as arrays"
+            )
+        _seal(temporary, text)
         return file_digest(temporary)
 
 
@@ -137,12 +158,12 @@ def load_checkpoint(path: Path, *, kind: str | tuple[str, ...] | None = None) ->
         CheckpointError: There is no such file, it is damaged, truncated, no checkpoint, of a newer
             format or of another kind. The message names `path` and what is wrong.
     """
-    size = _verify_seal(path)
-    try:
-        with h5py.File(path, "r") as file:
-            checkpoint = _read(file, size)
-    except _READ_ERRORS as error:
-        raise CheckpointError(f"'{path}' is malformed: {error}") from error
+    with _reading(path) as stream:
+        size, index_size = _verify_seal(stream, path)
+        try:
+            checkpoint = _read(stream, size, index_size)
+        except (MemoryError, OverflowError, RecursionError, TypeError, ValueError) as error:
+            raise CheckpointError(f"'{path}' is malformed: {str(error)[:200]}") from error
     wanted = (kind,) if isinstance(kind, str) else kind
     if wanted is not None and checkpoint.kind not in wanted:
         expected = " or ".join(f"'{each}'" for each in wanted)
@@ -209,147 +230,96 @@ def _reading(path: Path) -> Iterator[BufferedReader]:
         raise CheckpointError(f"cannot read '{path}': {error.strerror or error}") from error
 
 
-def _seal(path: Path) -> None:
-    """Write the seal over the first bytes of a finished HDF5 file."""
+def _seal(path: Path, index: bytes) -> None:
+    """Append the index to a finished HDF5 file, and write the seal over its first bytes."""
     with path.open("rb+") as stream:
-        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0, os.SEEK_END)
+        stream.write(index)
+        size = stream.tell()
         stream.seek(_SEAL_BYTES)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        seal = _MAGIC + f"format {FORMAT_VERSION}\nsize {size}\nsha256 {digest}\n".encode()
+        seal = f"format {FORMAT_VERSION}\nsize {size}\nindex {len(index)}\nsha256 {digest}\n"
         stream.seek(0)
-        stream.write(seal.ljust(_SEAL_BYTES, b"\0"))
+        stream.write((_MAGIC + seal.encode()).ljust(_SEAL_BYTES, b"\0"))
 
 
-def _verify_seal(path: Path) -> int:
-    """Compare version, size and checksum with the seal, and return the size of the file in bytes."""
-    with _reading(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        seal = stream.read(_SEAL_BYTES)
-        if not size:
-            raise CheckpointError(f"'{path}' is empty: expected a checkpoint")
-        version = _VERSION.match(seal, len(_MAGIC))
-        if not seal.startswith(_MAGIC) or version is None:
-            raise CheckpointError(f"'{path}' is not a checkpoint of sleepdefense: its first bytes are others")
-        if int(version[1]) > FORMAT_VERSION:
-            raise CheckpointError(
-                f"'{path}' has format {int(version[1])}, which is newer than format {FORMAT_VERSION}, "
-                "the newest that this release reads: update sleepdefense"
-            )
-        match = _SEAL.fullmatch(seal)
-        if match is None or int(version[1]) < 1:
-            raise CheckpointError(f"'{path}' is damaged: its first {_SEAL_BYTES} bytes are no valid seal")
-        if int(match[2]) != size:
-            how = "truncated" if size < int(match[2]) else "damaged"
-            raise CheckpointError(
-                f"'{path}' is {how}: it has {size} bytes, and was written with {int(match[2])}"
-            )
-        if hashlib.file_digest(stream, "sha256").hexdigest() != match[3].decode():
-            raise CheckpointError(f"'{path}' is damaged: its checksum is not that of its content")
-    return size
+def _verify_seal(stream: BufferedReader, path: Path) -> tuple[int, int]:
+    """Compare version, size and checksum with the seal; return the file's size and the index's, in bytes."""
+    size = os.fstat(stream.fileno()).st_size
+    seal = stream.read(_SEAL_BYTES)
+    if not size:
+        raise CheckpointError(f"'{path}' is empty: expected a checkpoint")
+    version = _VERSION.match(seal, len(_MAGIC))
+    if not seal.startswith(_MAGIC) or version is None:
+        raise CheckpointError(f"'{path}' is not a checkpoint of sleepdefense: its first bytes are others")
+    if int(version[1]) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"'{path}' has format {int(version[1])}, which is newer than format {FORMAT_VERSION}, "
+            "the newest that this release reads: update sleepdefense"
+        )
+    match = _SEAL.fullmatch(seal)
+    if match is None or int(version[1]) < 1:
+        raise CheckpointError(f"'{path}' is damaged: its first {_SEAL_BYTES} bytes are no valid seal")
+    if int(match[2]) != size:
+        how = "truncated" if size < int(match[2]) else "damaged"
+        raise CheckpointError(f"'{path}' is {how}: it has {size} bytes, and was written with {int(match[2])}")
+    if hashlib.file_digest(stream, "sha256").hexdigest() != match[4].decode():
+        raise CheckpointError(f"'{path}' is damaged: its checksum is not that of its content")
+    return size, int(match[3])
 
 
-def _read(file: h5py.File, size: int) -> Checkpoint:
-    """Read a file of `size` bytes whose seal is intact, which says nothing about who made it."""
-    names = set(file)
-    if names != {"arrays", "provenance", "settings"} or set(file.attrs) != {"format_version", "kind"}:
-        raise ValueError(f"its top level is {sorted(names)} with attributes {sorted(file.attrs)}")
-    version = _attribute(file, "format_version")
-    if version != FORMAT_VERSION:
-        raise ValueError(f"its attribute 'format_version' is {version!r}: expected {FORMAT_VERSION}")
-    kind = _attribute(file, "kind")
-    settings = _from_json(file, "settings", size)
-    provenance = _from_json(file, "provenance", size)
+def _read(stream: BufferedReader, size: int, index_size: int) -> Checkpoint:
+    """Read a file whose seal is intact, which says nothing about who made it."""
+    if index_size > min(_MAX_INDEX, size - _SEAL_BYTES):
+        raise ValueError(
+            f"its index of {index_size} bytes is larger than the file, or than {_MAX_INDEX} bytes"
+        )
+    stream.seek(size - index_size)
+    index = json.loads(stream.read(index_size).decode("ascii"), parse_constant=_refuse_constant)
+    _check_keys("its index", index, {"arrays", "kind", "provenance", "settings"})
+    for part in ("arrays", "provenance", "settings"):
+        if not isinstance(index[part], dict):
+            raise ValueError(f"its {part} are no JSON object")
+    if not isinstance(index["kind"], str):
+        raise ValueError("its kind is no string")
+    arrays: dict[str, NDArray[Any]] = {}
+    left = size - index_size - _SEAL_BYTES  # an array is stored once, so that all of them fit into the file
+    for name, place in index["arrays"].items():
+        arrays[name] = _read_array(stream, name, place, left, size)
+        left -= arrays[name].nbytes
     return Checkpoint(
-        kind=str(kind), arrays=_read_arrays(file, size), settings=settings, provenance=provenance
+        kind=index["kind"], arrays=arrays, settings=index["settings"], provenance=index["provenance"]
     )
 
 
-def _attribute(file: h5py.File, name: str) -> int | str:
-    """Read one small scalar attribute."""
-    identifier = h5py.h5a.open(file.id, name.encode())
-    kind = identifier.get_type()
-    if identifier.shape != () or identifier.get_storage_size() > 64:
-        raise ValueError(f"its attribute '{name}' is no short scalar")
-    if kind.equal(h5py.h5t.STD_I64LE):
-        return int(file.attrs[name])
-    if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
-        raise ValueError(f"its attribute '{name}' is neither an integer nor a string of fixed length")
-    return bytes(file.attrs[name]).decode("ascii")
+def _read_array(stream: BufferedReader, name: str, place: Any, left: int, end: int) -> NDArray[Any]:
+    """Read one array of at most `left` bytes from a file of `end` bytes."""
+    _check_keys(f"array {name!r}", place, {"dtype", "offset", "shape"})
+    dtype, offset, shape = place["dtype"], place["offset"], place["shape"]
+    if dtype not in _DTYPES:
+        raise ValueError(f"array {name!r} has type {dtype!r}: expected one of {', '.join(_DTYPES)}")
+    if not isinstance(shape, list) or len(shape) > _MAX_AXES or not all(_is_count(side) for side in shape):
+        raise ValueError(f"array {name!r} has the shape {shape!r}")
+    size = math.prod(shape) * _DTYPES[dtype].itemsize
+    if not _is_count(offset) or size > left or offset + size > end:
+        raise ValueError(f"array {name!r} lies outside of the file: {size} bytes at {offset!r}")
+    array = np.empty(shape, _DTYPES[dtype])
+    stream.seek(offset)
+    stream.readinto(array.reshape(-1).view(np.uint8).data)
+    if dtype == "bool" and array.view(np.uint8).max(initial=0) > 1:
+        raise ValueError(f"array {name!r} of booleans holds other values than 0 and 1")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _read_arrays(file: h5py.File, size: int) -> dict[str, NDArray[Any]]:
-    """Read every array, each object once, and in all no more bytes than the file has."""
-    arrays: dict[str, NDArray[Any]] = {}
-    waiting = [(_member(file, "arrays"), "")]
-    seen: set[int] = set()
-    left = size
-    while waiting:
-        found, name = waiting.pop()
-        address = h5py.h5o.get_info(found.id).addr
-        if address in seen or name.count("/") > _MAX_DEPTH:
-            raise ValueError(f"'arrays/{name}' leads back into itself, or too deep")
-        seen.add(address)
-        if isinstance(found, h5py.Group):
-            waiting += [(_member(found, part), f"{name}/{part}" if name else part) for part in found]
-        else:
-            arrays[name] = _read_array(found, name, left)
-            left -= arrays[name].nbytes
-    return {name: arrays[name] for name in sorted(arrays)}
+def _check_keys(what: str, value: Any, keys: set[str]) -> None:
+    """Refuse anything but a JSON object with exactly these keys."""
+    if not isinstance(value, dict) or set(value) != keys:
+        raise ValueError(f"{what} is not described by {', '.join(sorted(keys))}")
 
 
-def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    """Open a member of a group that is stored in this very file."""
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"'{name}' is a soft or external link: only what the file itself holds is read")
-    found = group[name]
-    if not isinstance(found, h5py.Group | h5py.Dataset):
-        raise ValueError(f"'{name}' is neither a group nor an array")
-    return found
-
-
-def _read_array(found: h5py.Dataset, name: str, left: int) -> NDArray[Any]:
-    """Read one array of at most `left` bytes after looking at how it is stored."""
-    stored = found.id.get_type()
-    dtype = next((dtype for dtype in _DTYPES if stored.equal(h5py.h5t.py_create(dtype, logical=True))), None)
-    if dtype is None:
-        raise ValueError(f"array '{name}' is not of type bool, integer, float32 or float64")
-    _check_storage(found, name, left)
-    array = np.empty(found.shape, dtype.newbyteorder("="))
-    if array.size:
-        found.read_direct(array)
-    if dtype == np.bool_ and array.view(np.uint8).max(initial=0) > 1:
-        raise ValueError(f"array '{name}' of booleans holds other values than 0 and 1")
-    return array
-
-
-def _check_storage(found: h5py.Dataset, name: str, left: int) -> None:
-    """Refuse all storage but plain bytes in this file, as many as the shape declares."""
-    properties = found.id.get_create_plist()
-    if properties.get_layout() != h5py.h5d.CONTIGUOUS or properties.get_external_count():
-        raise ValueError(f"array '{name}' is not stored contiguously in the file itself")
-    if found.shape is None:
-        raise ValueError(f"array '{name}' has no shape")
-    declared = math.prod(found.shape) * found.id.get_type().get_size()
-    if declared > left or declared != found.id.get_storage_size():
-        raise ValueError(f"array '{name}' declares {declared} bytes, more or fewer than are stored")
-    offset = found.id.get_offset()
-    if declared and (offset is None or offset + declared > found.file.id.get_filesize()):
-        raise ValueError(f"array '{name}' lies outside of the file")
-
-
-def _from_json(file: h5py.File, name: str, size: int) -> dict[str, Any]:
-    """Read a JSON object from a string of fixed length."""
-    found = _member(file, name)
-    if not isinstance(found, h5py.Dataset) or found.shape != ():
-        raise ValueError(f"'{name}' is no scalar string")
-    kind = found.id.get_type()
-    if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
-        raise ValueError(f"'{name}' is no string of fixed length")
-    _check_storage(found, name, size)
-    value = json.loads(bytes(found[()]), parse_constant=_refuse_constant)
-    if not isinstance(value, dict):
-        raise ValueError(f"'{name}' is no JSON object")
-    return value
+def _is_count(value: object) -> bool:
+    """Say whether a value from JSON is a whole number that can be a size or a place."""
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _to_json(name: str, value: Mapping[str, Any]) -> bytes:

@@ -202,6 +202,15 @@ def test_settings_must_be_json(tmp_path: Path, value: dict[Any, Any]) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_settings_of_more_than_16_mib_are_refused(tmp_path: Path) -> None:
+    content = Checkpoint(kind="awake", arrays={}, settings={"text": "x" * 2**24}, provenance={})
+    with pytest.raises(
+        CheckpointError, match=r"take 1677.* bytes, and 16777216 are allowed: store large content as"
+    ):
+        save_checkpoint(tmp_path / "one.h5", content)
+    assert not list(tmp_path.iterdir())
+
+
 # Writing.
 
 
