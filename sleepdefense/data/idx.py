@@ -9,8 +9,8 @@ import hashlib
 import math
 import struct
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +45,14 @@ def read_idx(path: Path, *, num_axes: int, md5: str | None = None) -> NDArray[np
             if not is_gzip:
                 return _read(plain, path, num_axes, md5)
             with gzip.GzipFile(fileobj=plain) as unpacked:
-                return _read(cast(BinaryIO, unpacked), path, num_axes, md5)
+                return _read(unpacked, path, num_axes, md5)
     except EOFError as error:
         raise DataError(f"'{path}' is truncated: its gzip stream ends too early") from error
     except (OSError, zlib.error) as error:  # the first includes gzip.BadGzipFile
         raise DataError(f"cannot read '{path}': {error}") from error
 
 
-def _read(stream: BinaryIO, path: Path, num_axes: int, md5: str | None) -> NDArray[np.uint8]:
+def _read(stream: BufferedIOBase, path: Path, num_axes: int, md5: str | None) -> NDArray[np.uint8]:
     """Read from the uncompressed stream of `path`."""
     header = stream.read(4 * (1 + num_axes))
     magic = bytes([0, 0, 8, num_axes])
@@ -82,7 +82,7 @@ def _read(stream: BinaryIO, path: Path, num_axes: int, md5: str | None) -> NDArr
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read_up_to(stream: BinaryIO, size: int) -> bytearray:
+def _read_up_to(stream: BufferedIOBase, size: int) -> bytearray:
     """Read at most `size` bytes, taking memory only for what is really there."""
     content = bytearray()
     while len(content) < size:
