@@ -40,7 +40,7 @@ def table():
         [
             judged("s", "clean", [0, 1, 2, 0]),
             judged("s", "A", [1, 1, 2, 3], moved=0.3),
-            judged("s", "B", [0, 0, 2, 0], moved=0.2),
+            judged("s", "B", [0, 0, 2, 3], moved=0.2),
             judged("s", "C", [0, 1, 0, 0], norm="L2", moved=1.5),
             judged("s", "D", [-1] * 4, norm="L2", status="error: it broke"),
             judged("s", "A", [0, 1, 2, 0], threat_model="oblivious"),
