@@ -36,7 +36,7 @@ class PackedChain(NamedTuple):
     shape: NDArray[np.int64]
     """(layer, 8): channels, height, width of the input; features, height, width; kernel height and width."""
     place: NDArray[np.int64]
-    """(layer + 1, 5): where each layer begins in weight, bias, neurons, row reach, column reach."""
+    """(layer + 1, 6): where each layer begins in weight, bias, neurons, row reach, column reach, taps."""
     geometry: NDArray[np.int64]
     """(layer, 4): stride of row and column, padding of row and column."""
     weight: NDArray[Any]
@@ -135,7 +135,7 @@ def pack_chain(
     layers: Sequence[ChainLayer], shapes: Sequence[tuple[int, int, int]], num_steps: int
 ) -> PackedChain:
     """Copy the chain into flat arrays; `shapes` are those of `chain_shapes`. The layers stay as they are."""
-    shape, place, geometry = [], [[0] * 5], []
+    shape, place, geometry = [], [[0] * 6], []
     weight, rows, columns = [], [], []
     for layer, before, after in zip(layers, shapes, shapes[1:], strict=False):
         strides = check_pair("stride", layer.stride, least=1)
@@ -147,7 +147,8 @@ def pack_chain(
         weight.append(tapped.transpose(1, 2, 3, 0).ravel())
         rows.append(_reach(before[1], after[1], kernel_h, strides[0], paddings[0]))
         columns.append(_reach(before[2], after[2], kernel_w, strides[1], paddings[1]))
-        sizes = [layer.weight.size, after[0], after[0] * after[1] * after[2], before[1], before[2]]
+        num_neurons, num_taps = after[0] * after[1] * after[2], after[0] * kernel_h * kernel_w
+        sizes = [layer.weight.size, after[0], num_neurons, before[1], before[2], num_taps]
         place.append([begin + size for begin, size in zip(place[-1], sizes, strict=True)])
     narrow = _is_narrow(layers, num_steps)
     membrane = np.int32 if narrow else np.int64

@@ -12,11 +12,13 @@ from sleepdefense.kernels._jit import Integer, kernel
 from sleepdefense.kernels.chain import PackedChain
 from sleepdefense.kernels.encode import _draw_spikes_, _image_key, _spike_bounds_
 from sleepdefense.kernels.kwta import _select_winners_
-from sleepdefense.kernels.stdp import _FIRST, _LAST, _count_synapses_
 
 ONCE: Final = 0  # winners of an image
 EVERY_STEP: Final = 1  # winners of a step
 EVERYBODY: Final = 2  # no competition
+
+_FIRST: Final = np.int32(np.iinfo(np.int32).min)
+_LAST: Final = np.int32(np.iinfo(np.int32).max)
 
 
 class Rule(NamedTuple):
@@ -60,7 +62,8 @@ class Tally(NamedTuple):
 
     potentiation: NDArray[np.int32]
     """Per layer (feature, kernel_h, kernel_w, channel)."""
-    depression: NDArray[np.int32]
+    paired: NDArray[np.int32]
+    """Per layer (feature, kernel_h, kernel_w): potentiations and depressions of every channel's synapse."""
     winner_count: NDArray[np.int64]
     """Per layer (feature,)."""
     spike_count: NDArray[np.int64]
@@ -220,39 +223,36 @@ def _learn_(
 ) -> None:
     """Count the pairings of the neurons `post` that fire now and may learn; `seen` is that of their input.
 
-    A unit that has not spiked yet will spike later or never, so the order is known already.
+    Potentiated is what was seen in [earliest, latest]. A unit that has not spiked yet will spike later or
+    never, so the order is known already. In each kernel row the synapses are neighbours, and so are their
+    visible units: one run of (columns x channels).
     """
     shape = chain.shape[layer]
-    num_channels, height, width, num_features, kernel_h, kernel_w = (
-        shape[0],
-        shape[1],
-        shape[2],
-        shape[3],
-        shape[6],
-        shape[7],
-    )
-    begin, end = chain.place[layer, 0], chain.place[layer + 1, 0]
-    potentiation = tally.potentiation[begin:end].reshape((num_features, kernel_h, kernel_w, num_channels))
-    depression = tally.depression[begin:end].reshape((num_features, kernel_h, kernel_w, num_channels))
-    pre_step = seen.reshape((height, width, num_channels))
-    earliest: Integer = _FIRST
-    latest = step
-    if rule.mode == EVERYBODY:
-        earliest = step
-    elif rule.as_printed:
-        earliest, latest = step, _LAST
+    num_channels, height, width, kernel_h, kernel_w = shape[0], shape[1], shape[2], shape[6], shape[7]
+    stride, padding = chain.geometry[layer, :2], chain.geometry[layer, 2:]
+    first_count, first_tap = chain.place[layer, 0], chain.place[layer, 5]
+    earliest = np.int32(step) if rule.mode == EVERYBODY or rule.as_printed else _FIRST
+    latest = _LAST if rule.mode != EVERYBODY and rule.as_printed else np.int32(step)
     for i in range(post.shape[0]):
-        tally.winner_count[chain.place[layer, 1] + post[i, 0]] += 1
-        _count_synapses_(
-            potentiation,
-            depression,
-            pre_step,
-            post[i],
-            earliest,
-            latest,
-            chain.geometry[layer],
-            rule.depress_outside,
-        )
+        feature = post[i, 0]
+        tally.winner_count[chain.place[layer, 1] + feature] += 1
+        top, left = post[i, 1] * stride[0] - padding[0], post[i, 2] * stride[1] - padding[1]
+        first_kx = min(max(0, -left), kernel_w)
+        last_kx = max(first_kx, min(kernel_w, width - left))
+        run = (last_kx - first_kx) * num_channels
+        for ky in range(kernel_h):
+            y = top + ky
+            row = (feature * kernel_h + ky) * kernel_w
+            row_inside = y >= 0 and y < height
+            if row_inside:
+                at = first_count + (row + first_kx) * num_channels
+                unit = (y * width + left + first_kx) * num_channels
+                plus, visible = tally.potentiation[at : at + run], seen[unit : unit + run]
+                for n in range(run):
+                    plus[n] += np.int32(visible[n] >= earliest and visible[n] <= latest)
+            for kx in range(kernel_w):
+                if rule.depress_outside or (row_inside and kx >= first_kx and kx < last_kx):
+                    tally.paired[first_tap + row + kx] += 1
 
 
 @kernel

@@ -90,10 +90,10 @@ def _check_counts_fit(num_images: int, num_steps: int, num_positions: int, compe
 
 def _empty_tally(chain: PackedChain) -> Tally:
     """Begin to count."""
-    num_weights, num_features = chain.place[-1, :2]
+    num_weights, num_features, _, _, _, num_taps = chain.place[-1]
     return Tally(
         potentiation=np.zeros(num_weights, dtype=np.int32),
-        depression=np.zeros(num_weights, dtype=np.int32),
+        paired=np.zeros(num_taps, dtype=np.int32),
         winner_count=np.zeros(num_features, dtype=np.int64),
         spike_count=np.zeros(len(chain.shape), dtype=np.int64),
     )
@@ -142,9 +142,10 @@ def _collect(
     winner_count, spikes, membrane = [], [], []
     for shape, begin, end, awake in zip(chain.shape, chain.place, chain.place[1:], learns, strict=False):
         num_channels, _, _, num_features, height, width, kernel_h, kernel_w = (int(size) for size in shape)
-        for counts, parts in ((total.potentiation, potentiation), (total.depression, depression)):
-            part = counts[begin[0] : end[0]].reshape(num_features, kernel_h, kernel_w, num_channels)
-            parts.append(np.ascontiguousarray(part[: None if awake else 0].transpose(0, 3, 1, 2)))
+        plus = total.potentiation[begin[0] : end[0]].reshape(num_features, kernel_h, kernel_w, num_channels)
+        paired = total.paired[begin[5] : end[5]].reshape(num_features, 1, kernel_h, kernel_w)
+        potentiation.append(plus.transpose(0, 3, 1, 2)[: num_features if awake else 0].copy())
+        depression.append(paired[: len(potentiation[-1])] - potentiation[-1])
         winner_count.append(total.winner_count[begin[1] : end[1]])
         if trace.record:
             neurons = slice(begin[2] * num_images, end[2] * num_images)

@@ -17,34 +17,42 @@ def _drop_inhibited_(
 ) -> Integer:
     """Keep, at the front, the candidates that a winner leaves over; return how many."""
     kept = np.int64(0)
+    feature, row, column = winner[0], winner[1], winner[2]
     for i in range(num_candidates):
-        if candidate[i, 0] == winner[0]:
+        is_near = abs(candidate[i, 1] - row) <= radius and abs(candidate[i, 2] - column) <= radius
+        if candidate[i, 0] == feature or (radius > 0 and is_near):
             continue
-        if (
-            radius > 0
-            and abs(np.int64(candidate[i, 1]) - winner[1]) <= radius
-            and abs(np.int64(candidate[i, 2]) - winner[2]) <= radius
-        ):
-            continue
-        if kept < i:
-            for j in range(4):
-                candidate[kept, j] = candidate[i, j]
-            potential[kept] = potential[i]
+        for j in range(4):
+            candidate[kept, j] = candidate[i, j]
+        potential[kept] = potential[i]
         kept += 1
     return kept
 
 
 @kernel
-def _is_before(candidate: NDArray[np.int32], potential: NDArray[np.int64], a: Integer, b: Integer) -> bool:
-    """Say whether a beats b: earlier, then higher potential, then lower (feature, row, column)."""
-    if candidate[a, 3] != candidate[b, 3]:
-        return bool(candidate[a, 3] < candidate[b, 3])
-    if potential[a] != potential[b]:
-        return bool(potential[a] > potential[b])
+def _is_lower(candidate: NDArray[np.int32], a: Integer, b: Integer) -> bool:
+    """Say whether a has the lower (feature, row, column)."""
     for j in range(3):
         if candidate[a, j] != candidate[b, j]:
             return bool(candidate[a, j] < candidate[b, j])
     return False
+
+
+@kernel
+def _find_best(
+    candidate: NDArray[np.int32], potential: NDArray[np.int64], num_candidates: Integer
+) -> Integer:
+    """Find the candidate that fired first; of several the highest; of several the lowest."""
+    best = np.int64(0)
+    first, highest = candidate[0, 3], potential[0]
+    for i in range(1, num_candidates):
+        step = candidate[i, 3]
+        if step > first or (step == first and potential[i] < highest):
+            continue
+        if step < first or potential[i] > highest or _is_lower(candidate, i, best):
+            best = np.int64(i)
+            first, highest = step, potential[i]
+    return best
 
 
 @kernel
@@ -62,14 +70,14 @@ def _select_winners_(
         if num_winners < k:
             num_candidates = _drop_inhibited_(candidate, potential, num_candidates, winner[earlier], radius)
     while num_winners < k and num_candidates > 0:
-        best = np.int64(0)
-        for i in range(num_candidates):
-            if _is_before(candidate, potential, np.int64(i), best):
-                best = np.int64(i)
+        best = _find_best(candidate, potential, num_candidates)
         for j in range(4):
             winner[num_winners, j] = candidate[best, j]
-        num_candidates = _drop_inhibited_(candidate, potential, num_candidates, winner[num_winners], radius)
         num_winners += 1
+        if num_winners < k:
+            num_candidates = _drop_inhibited_(
+                candidate, potential, num_candidates, winner[num_winners - 1], radius
+            )
     return num_winners
 
 

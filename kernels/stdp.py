@@ -25,27 +25,22 @@ def _count_synapses_(
 ) -> None:
     """Count for one neuron `post` (feature, row, column): potentiated if earliest <= pre_step <= latest.
 
-    Counts are (feature, kernel_h, kernel_w, channel) and pre_step is (height, width, channel): the innermost
-    loop is then over neighbours in memory. `geometry` is (stride, stride, padding, padding), row before
-    column.
+    `geometry` is (stride, stride, padding, padding), row before column.
     """
-    height, width, num_channels = pre_step.shape
+    num_channels, height, width = pre_step.shape
     feature = post[0]
-    for ky in range(potentiation.shape[1]):
-        y = post[1] * geometry[0] - geometry[2] + ky
-        for kx in range(potentiation.shape[2]):
-            x = post[2] * geometry[1] - geometry[3] + kx
-            plus = potentiation[feature, ky, kx]
-            minus = depression[feature, ky, kx]
-            if y >= 0 and y < height and x >= 0 and x < width:
-                seen = pre_step[y, x]
-                for channel in range(num_channels):
-                    hit = np.int32(seen[channel] >= earliest and seen[channel] <= latest)
-                    plus[channel] += hit
-                    minus[channel] += np.int32(1) - hit
-            elif depress_outside:
-                for channel in range(num_channels):
-                    minus[channel] += np.int32(1)
+    for channel in range(num_channels):
+        for ky in range(potentiation.shape[2]):
+            y = post[1] * geometry[0] - geometry[2] + ky
+            for kx in range(potentiation.shape[3]):
+                x = post[2] * geometry[1] - geometry[3] + kx
+                if y >= 0 and y < height and x >= 0 and x < width:
+                    if pre_step[channel, y, x] >= earliest and pre_step[channel, y, x] <= latest:
+                        potentiation[feature, channel, ky, kx] += 1
+                    else:
+                        depression[feature, channel, ky, kx] += 1
+                elif depress_outside:
+                    depression[feature, channel, ky, kx] += 1
 
 
 @kernel
@@ -154,9 +149,9 @@ def count_pairings_(
         if len(wrong):
             raise ValueError(f"winner {wrong[0].tolist()}: its {name} must be between 0 and {size - 1}")
     _count_pairings_(
-        potentiation.transpose(0, 2, 3, 1),
-        depression.transpose(0, 2, 3, 1),
-        np.ascontiguousarray(pre_step.transpose(1, 2, 0)),
+        potentiation,
+        depression,
+        pre_step,
         winner,
         geometry,
         bool(depress_outside),
@@ -224,9 +219,9 @@ def count_coincidences_(
     for name, spikes in (("pre", pre), ("post", post)):
         check_integer(f"largest value of {name}", int(np.max(spikes, initial=0)), least=0, most=1)
     _count_coincidences_(
-        potentiation.transpose(0, 2, 3, 1),
-        depression.transpose(0, 2, 3, 1),
-        np.ascontiguousarray((1 - pre.transpose(1, 2, 0)).astype(np.int32)),
+        potentiation,
+        depression,
+        1 - pre.astype(np.int32),
         np.argwhere(post).astype(np.int32),
         geometry,
         bool(depress_outside),
