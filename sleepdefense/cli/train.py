@@ -1,0 +1,118 @@
+"""`sleepdefense train`: the awake phase of one network."""
+
+import json
+from pathlib import Path
+
+import rich_click as click
+
+from sleepdefense.cli import options
+from sleepdefense.cli.progress import progress_bar
+from sleepdefense.cli.settings import parse_settings
+
+
+@click.command(name="train")
+@click.argument("model")
+@options.out("Checkpoint to write.")
+@options.data
+@click.option(
+    "--classifier", type=options.EXISTING_FILE, help="Purifiers: checkpoint of the attacked network."
+)
+@click.option(
+    "--attacks",
+    default="quick-training",
+    show_default=True,
+    help="Purifiers: attacks, or a profile, whose images it learns to purify; 'none' for clean images.",
+)
+@click.option(
+    "--pairing",
+    type=click.Choice(["sample", "all"]),
+    default="sample",
+    show_default=True,
+    help="Purifiers: each image once an epoch in one variant, or in all.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Passes over the images."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=2), default=128, show_default=True, help="Images a step."
+)
+@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the model.")
+@click.option(
+    "--precision",
+    type=click.Choice(["no", "bf16", "fp16"]),
+    default="no",
+    show_default=True,
+    help="Mixed precision, on a GPU.",
+)
+@options.seed
+@options.device
+@options.threads
+@options.as_json
+def command(
+    model: str,
+    out: Path,
+    resume: bool,
+    force: bool,
+    data_name: str,
+    data_dir: Path | None,
+    limit: int | None,
+    classifier: Path | None,
+    attacks: str,
+    pairing: str,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    settings: tuple[str, ...],
+    precision: str,
+    seed: int,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    r"""Train MODEL and write a checkpoint; `sleepdefense models` lists the names.
+
+    A classifier trains on the images. A purifier learns to turn attacked images back into clean ones, so it
+    needs the checkpoint of the classifier that is attacked. The state after every epoch lies beside the
+    checkpoint; --resume goes on from there and ends with the same bytes.
+
+    \b
+    Example: sleepdefense train vanilla-cnn --data mnist --epochs 2 --out classifier.h5
+    Example: sleepdefense train defense-vae --data mnist --classifier classifier.h5 --out vae.h5
+    """
+    from sleepdefense.config import ModelConfig, PairsConfig
+    from sleepdefense.data import load_data
+    from sleepdefense.pipeline import Context, train_step
+
+    options.limit_threads(threads)
+    train, _ = load_data(data_name, data_dir=data_dir, limit=limit)
+    config = ModelConfig(
+        model=model,
+        settings=parse_settings(settings),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+    )
+    with progress_bar() as progress:
+        context = Context(
+            command=options.command_line(),
+            resume=resume,
+            force=force,
+            device=device,
+            threads=threads,
+            progress=progress,
+        )
+        trained = train_step(
+            config,
+            train,
+            out,
+            context,
+            seed=seed,
+            pairs=None if attacks == "none" else PairsConfig(attacks=attacks, pairing=pairing),
+            classifier=classifier,
+            cache=out.with_name(f"{out.stem}.pairs.h5"),
+            device=device,
+            precision=precision,
+        )
+    facts = {"out": str(out), "model": trained.name, "settings": trained.settings, "images": len(train)}
+    click.echo(json.dumps(facts) if as_json else f"{out}: {trained.name}, trained on {len(train)} images")

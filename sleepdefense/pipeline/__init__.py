@@ -1,0 +1,19 @@
+"""Train, convert, sleep, reconvert, evaluate: the one room that knows all parts."""
+
+from sleepdefense.pipeline.context import Context
+from sleepdefense.pipeline.evaluating import evaluate_step
+from sleepdefense.pipeline.presets import PRESETS, find_preset
+from sleepdefense.pipeline.run import run
+from sleepdefense.pipeline.steps import convert_step, sleep_step, train_step, wake_step
+
+__all__ = [
+    "PRESETS",
+    "Context",
+    "convert_step",
+    "evaluate_step",
+    "find_preset",
+    "run",
+    "sleep_step",
+    "train_step",
+    "wake_step",
+]
