@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import broadcast
 from torch import Tensor, nn
+from typing_extensions import override
 
 from sleepdefense.data import ImageSet, PairSet
 from sleepdefense.errors import CheckpointError, ConfigError, SleepDefenseError
@@ -199,6 +200,7 @@ class _Objective(nn.Module):
         super().__init__()
         self.model = model
 
+    @override
     def forward(self, noisy: Images, clean: Images, label: Labels, generator: torch.Generator) -> Tensor:
         return self.model.loss(noisy, clean, label, generator=generator)
 

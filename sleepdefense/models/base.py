@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from typing_extensions import override
 
 from sleepdefense.shapes import Images, Labels, Logits
 
@@ -62,6 +63,7 @@ class AbstractAwakeModel(nn.Module, abc.ABC):
 class AbstractPurifier(AbstractAwakeModel):
     """A network that maps a disturbed image to the clean image behind it."""
 
+    @override
     @abc.abstractmethod
     def forward(self, image: Images) -> Images:
         """Return the purified images, (batch, channel, height, width), in [0, 1]."""
@@ -81,10 +83,12 @@ class AbstractPurifier(AbstractAwakeModel):
 class AbstractClassifier(AbstractAwakeModel):
     """A network that maps an image to one score for each class, trained by cross-entropy."""
 
+    @override
     @abc.abstractmethod
     def forward(self, image: Images) -> Logits:
         """Return the logits, (batch, class): never probabilities."""
 
+    @override
     def loss(
         self, noisy: Images, clean: Images, label: Labels, *, generator: torch.Generator
     ) -> Float[Tensor, ""]:

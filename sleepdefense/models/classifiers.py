@@ -4,13 +4,14 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from sleepdefense.models.base import AbstractClassifier, traceable
 from sleepdefense.models.settings import check_counts, check_fractions, check_size
 from sleepdefense.shapes import Images, Logits
 
 
-class _LayeredClassifier(AbstractClassifier):
+class _AbstractLayered(AbstractClassifier):
     """A classifier whose layers follow one another; each subclass is a table of layers."""
 
     def __init__(self, settings: dict[str, int | float], *layers: nn.Module) -> None:
@@ -18,6 +19,7 @@ class _LayeredClassifier(AbstractClassifier):
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise_)
 
+    @override
     @traceable
     def forward(self, image: Images) -> Logits:
         """Return the logits, (batch, class)."""
@@ -25,7 +27,7 @@ class _LayeredClassifier(AbstractClassifier):
         return logits
 
 
-class C1(_LayeredClassifier):
+class C1(_AbstractLayered):
     """Dropout on the pixels, three convolutions, dropout, one linear map.
 
     8x8 stride 2, 6x6 stride 2 and 5x5 stride 1 convolutions with ReLU: an image of 28 pixels becomes 14,
@@ -88,7 +90,7 @@ class C1(_LayeredClassifier):
         )
 
 
-class C2(_LayeredClassifier):
+class C2(_AbstractLayered):
     """Two convolutions, dropout, a hidden layer, dropout, one linear map.
 
     3x3 stride 1 and 5x5 stride 2 convolutions with ReLU: an image of 28 pixels stays at 28 and becomes 12.
@@ -145,7 +147,7 @@ class C2(_LayeredClassifier):
         )
 
 
-class C3(_LayeredClassifier):
+class C3(_AbstractLayered):
     """Two hidden layers, each followed by dropout.
 
     Args:
@@ -195,7 +197,7 @@ class C3(_LayeredClassifier):
         )
 
 
-class C4(_LayeredClassifier):
+class C4(_AbstractLayered):
     """Two hidden layers without dropout.
 
     Args:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from sleepdefense.models.base import traceable
 from sleepdefense.models.settings import check_counts
@@ -52,12 +53,14 @@ class FCVAE(AbstractVAE):
             nn.Unflatten(1, (channels, size, size)),
         )
 
+    @override
     @traceable
     def encode(self, image: Images) -> tuple[Float[Tensor, "batch unit"], Float[Tensor, "batch unit"]]:
         """Return mean and log variance of the latent, each (batch, unit)."""
         hidden: Tensor = self.encoder(image)
         return self.mean(hidden), self.log_variance(hidden)
 
+    @override
     @traceable
     def decode(self, latent: Float[Tensor, "batch unit"]) -> Images:
         """Return the logits of the pixels, (batch, channel, height, width)."""

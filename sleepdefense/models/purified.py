@@ -1,6 +1,7 @@
 """A purifier in front of a classifier: the defended network."""
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from sleepdefense.models.base import traceable
 from sleepdefense.shapes import Images, Logits
@@ -19,6 +20,7 @@ class Purified(nn.Module):
         self.purifier = purifier
         self.classifier = classifier
 
+    @override
     @traceable
     def forward(self, image: Images) -> Logits:
         """Return the logits, (batch, class)."""

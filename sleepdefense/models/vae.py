@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
+from typing_extensions import override
 
 from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractPurifier, traceable
@@ -42,18 +43,21 @@ class AbstractVAE(AbstractPurifier):
     def decode(self, latent: Float[Tensor, "batch unit"]) -> Images:
         """Return the logits of the pixels, (batch, channel, height, width)."""
 
+    @override
     @traceable
     def forward(self, image: Images) -> Images:
         """Return the reconstruction, (batch, channel, height, width), in [0, 1], from the latent's mean."""
         mean, _ = self.encode(image)
         return torch.sigmoid(self.decode(mean))
 
+    @override
     @traceable
     def outputs(self, image: Images) -> dict[str, Tensor]:
         """Return "image" as in `forward`, and "mean" and "log_variance" of the latent, (batch, unit)."""
         mean, log_variance = self.encode(image)
         return {"image": torch.sigmoid(self.decode(mean)), "mean": mean, "log_variance": log_variance}
 
+    @override
     def loss(
         self, noisy: Images, clean: Images, label: Labels, *, generator: torch.Generator
     ) -> Float[Tensor, ""]:
@@ -66,6 +70,7 @@ class AbstractVAE(AbstractPurifier):
         error = binary_cross_entropy_with_logits(logits.float(), clean, reduction="sum") / len(clean)
         return error + self.kl_weight * kl_divergence(mean, log_variance).mean()
 
+    @override
     def elbo(self, outputs: dict[str, Tensor], clean: Images) -> Float[Tensor, " batch"]:
         """Return the evidence lower bound of each image, in nats, at z = mean and with kl_weight = 1.
 

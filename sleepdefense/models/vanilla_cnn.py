@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from sleepdefense.models.base import AbstractClassifier, traceable
 from sleepdefense.models.settings import check_counts, check_size
@@ -54,6 +55,7 @@ class VanillaCNN(AbstractClassifier):
             nn.Flatten(),
         )
 
+    @override
     @traceable
     def forward(self, image: Images) -> Logits:
         """Return the logits, (batch, class)."""
