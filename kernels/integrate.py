@@ -100,7 +100,7 @@ def _empty_tally(chain: PackedChain) -> Tally:
 
 
 def _workspace(chain: PackedChain, num_pixels: int, most_winners: int) -> Workspace:
-    """Reserve what one worker needs; about 40 bytes for each neuron of the largest layer."""
+    """Reserve what one worker needs; 48 bytes for each neuron of the largest layer, 8 for each of all."""
     num_neurons = int(chain.place[-1, 2])
     most_units = max(num_pixels, int(np.max(np.diff(chain.place[:, 2]))))
     return Workspace(

@@ -96,7 +96,6 @@ GOOD = np.zeros((2, 3), dtype=np.float32)
             r"'first_step \+ num_steps' must be between",
         ),
     ],
-    ids=lambda value: None,
 )
 def test_wrong_input_is_named(images, index, settings, message):
     unchecked_types = inspect.unwrap(bernoulli_train)

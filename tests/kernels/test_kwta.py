@@ -97,7 +97,6 @@ STEPS, POTENTIALS = np.zeros((1, 2, 3), dtype=np.int32), np.zeros((1, 2, 3), dty
         (STEPS, POTENTIALS, {"radius": -1}, "'radius' must be between 0 and"),
         (STEPS, POTENTIALS, {"num_steps": True}, "'num_steps' must be an integer, got True"),
     ],
-    ids=lambda value: None,
 )
 def test_wrong_input_is_named(first_step, potential, settings, message):
     unchecked_types = inspect.unwrap(select_winners)

@@ -120,7 +120,6 @@ READ_ONLY.flags.writeable = False
         ({"padding": (0, -1)}, "'padding' must be between 0 and"),
         ({"padding": (0, 1, 2)}, r"'padding' must be one integer or a pair \(row, column\)"),
     ],
-    ids=lambda value: None,
 )
 def test_wrong_input_is_named(changes, message):
     settings = {
@@ -144,7 +143,6 @@ def test_wrong_input_is_named(changes, message):
         ({"pre": np.full((1, 3, 3), 7, np.uint8)}, "'largest value of pre' must be between 0 and 1, got 7"),
         ({"pre": PRE}, "'pre' must be an array of uint8, got int32"),
     ],
-    ids=lambda value: None,
 )
 def test_wrong_spikes_are_named(changes, message):
     settings = {
