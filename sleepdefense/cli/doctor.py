@@ -3,6 +3,7 @@
 import json
 
 import rich_click as click
+from click import get_current_context
 
 from sleepdefense.cli import options
 
@@ -25,4 +26,4 @@ def command(as_json: bool) -> None:
             mark = {"ok": "ok  ", "note": "note", "fail": "FAIL"}[finding.state]
             click.echo(f"{mark}  {finding.what:<18} {finding.text}")
     if any(finding.state == "fail" for finding in findings):
-        click.get_current_context().exit(1)
+        get_current_context().exit(1)

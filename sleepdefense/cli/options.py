@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
+from click import get_current_context
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -59,7 +60,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 
 def command_line() -> str:
     """Return the command that gives the same result: what was chosen, without what only says how."""
-    context = click.get_current_context()
+    context = get_current_context()
     parts = ["sleepdefense", str(context.info_name)]
     for parameter in context.command.params:
         name = str(parameter.name)

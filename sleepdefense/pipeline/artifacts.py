@@ -86,7 +86,7 @@ def save_samples(
         "label": labels[:count].cpu().numpy(),
     }
     for number, row in enumerate(table.rows):
-        if row.system != system or row.is_error:
+        if row.system != system or row.is_error or row.attack == "clean":
             continue
         attacked = torch.from_numpy(table.sample_images[number].copy())
         arrays[f"{row.key}/attacked"] = attacked.numpy()
