@@ -1,0 +1,48 @@
+"""What presents a batch of images to a sleeping network, and counts."""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sleepdefense.spiking.network import SpikingNetwork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchEvents:
+    """What happened during one batch, by stage. All numbers are exact.
+
+    Attributes:
+        potentiation: Counts, shaped like the weight.
+        depression: The same.
+        winners: How often a neuron of each feature learned, (feature,).
+        spikes: Spikes of all hidden neurons, images and steps.
+    """
+
+    potentiation: Mapping[str, NDArray[np.int32]]
+    depression: Mapping[str, NDArray[np.int32]]
+    winners: Mapping[str, NDArray[np.int64]]
+    spikes: Mapping[str, int]
+
+
+class AbstractEngine(abc.ABC):
+    """Presents images and counts; changes nothing. All engines give the same events.
+
+    Attributes:
+        note: Which engine this is and why, for the diary.
+    """
+
+    note: str
+
+    @abc.abstractmethod
+    def present(self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64]) -> BatchEvents:
+        """Present a batch.
+
+        Args:
+            network: From `dreaming`.
+            images: (batch, *unit), in [0, 1].
+            index: The number of each image, which its spikes depend on, (batch,).
+        """
