@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 WIDTH = 4.8
 """Inches. Figures stand side by side on a wide screen, and one below the other, still legible, on a phone."""
 
-INK, SOFT = "#20262d", "#8b929b"
+INK, QUIET, SOFT = "#20262d", "#5b6570", "#8b929b"
 BLUE, VERMILION = "#0072b2", "#d55e00"
 OTHERS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Colours of Okabe and Ito, which people with any form of colour blindness can tell apart."""
@@ -25,6 +25,7 @@ OTHERS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _LOOK: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": SOFT,
+    "axes.facecolor": "none",
     "axes.grid": True,
     "axes.labelcolor": INK,
     "axes.labelsize": 9,
@@ -55,7 +56,6 @@ _LOOK: dict[Any, Any] = {
 }
 
 _NO_SOFTWARE: dict[Any, Any] = {"Software": None}
-_SMALL = {"compress_level": 9}
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -79,7 +79,6 @@ def new_figure(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of our look, `width` by `height` inches, and its axes, row by row."""
     drawing = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(drawing)
     grid = drawing.subplots(rows, columns, squeeze=False, **options)
     return drawing, [axes for line in grid for axes in line]
 
@@ -87,10 +86,17 @@ def new_figure(
 @in_our_look
 def png_bytes(drawing: Figure, *, dpi: int = 180, background: str = "none") -> bytes:
     """Return a figure as PNG, without a background unless one is named; equal data gives equal bytes."""
+    drawing.set_dpi(dpi)
+    drawing.set_facecolor(background)
+    canvas: Any = FigureCanvasAgg(drawing)  # its methods have no types
+    canvas.draw()  # savefig would draw everything twice
+    return _encoded(np.asarray(canvas.buffer_rgba()))
+
+
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+    """Return pixels, (height, width, channel), as PNG that names no software and no date."""
     stream = io.BytesIO()
-    drawing.savefig(
-        stream, format="png", dpi=dpi, facecolor=background, metadata=_NO_SOFTWARE, pil_kwargs=_SMALL
-    )
+    matplotlib_image.imsave(stream, pixels, format="png", metadata=_NO_SOFTWARE)
     return stream.getvalue()
 
 
@@ -101,9 +107,7 @@ def image_png(image: Float[np.ndarray, "channel height width"]) -> bytes:
         image: (channel, height, width), in [0, 1]; three channels are red, green and blue, any other number
             is averaged to grey.
     """
-    stream = io.BytesIO()
-    matplotlib_image.imsave(stream, as_rgb(image), format="png", metadata=_NO_SOFTWARE, pil_kwargs=_SMALL)
-    return stream.getvalue()
+    return _encoded(as_rgb(image))
 
 
 def as_rgb(image: Float[np.ndarray, "channel height width"]) -> NDArray[np.uint8]:

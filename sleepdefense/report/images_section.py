@@ -43,5 +43,10 @@ def _cell(source: str, label: int, seen: int | None, title: str) -> Html:
     if seen is None:
         return element("figure", image, element("figcaption", f"({label})"))
     is_right = seen == label
-    words = f"{seen} \N{CHECK MARK}" if is_right else f"{seen} \N{BALLOT X} ({label})"
-    return element("figure", image, element("figcaption", words, class_="right" if is_right else "wrong"))
+    words = [f"{seen} \N{CHECK MARK}"] if is_right else [f"{seen} \N{BALLOT X}", _true(label)]
+    return element("figure", image, element("figcaption", *words, class_="right" if is_right else "wrong"))
+
+
+def _true(label: int) -> Html:
+    """Return the true class, which a phone has no room for."""
+    return element("span", f" ({label})", class_="true")

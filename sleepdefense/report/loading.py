@@ -53,6 +53,7 @@ def load_record(directory: Path) -> RunRecord:
     config = reader.read("config.json", _object)
     table = reader.read("results.h5", load_results)
     naps = [diary for name in _nap_names(directory) if (diary := reader.read(name, _diary)) is not None]
+    conversion = reader.read("conversion.json", _conversion)
     strips = load_strips(reader, table)
     files = _files(directory, reader)
     return RunRecord(
@@ -60,9 +61,9 @@ def load_record(directory: Path) -> RunRecord:
         config=config,
         table=table,
         strips=strips,
-        conversion=reader.read("conversion.json", _conversion),
+        conversion=conversion,
         rasters=reader.read("rasters.h5", _rasters) or {},
-        weights=_weights(reader),
+        weights=_weights(reader, [] if conversion is None else [layer.name for layer in conversion.layers]),
         naps=tuple(naps),
         dose=_dose(reader),
         trainings=_trainings(directory, reader),
@@ -162,32 +163,33 @@ def _dose(reader: Reader) -> float | None:
     return None
 
 
-def _weights(reader: Reader) -> tuple[WeightChange, ...]:
+def _weights(reader: Reader, order: list[str]) -> tuple[WeightChange, ...]:
     """Pair the weights of the slept network with those it was converted with."""
     checkpoint = reader.read("slept.h5", lambda path: load_checkpoint(path, kind="spiking"))
     if checkpoint is None:
         return ()
     changed = []
-    for name in _in_order(checkpoint):
+    for name in _in_order(checkpoint, order):
         before, after = checkpoint.arrays[f"origin/{name}"], checkpoint.arrays[f"weight/{name}"]
         if before.shape == after.shape and before.ndim > 1:
             changed.append(WeightChange(name=name, before=before, after=after))
     return tuple(changed)
 
 
-def _in_order(checkpoint: Checkpoint) -> list[str]:
-    """Return the layers whose weights are there twice, in the order of the awake network's parameters."""
+def _in_order(checkpoint: Checkpoint, order: list[str]) -> list[str]:
+    """Return the layers whose weights are there twice, in the given order, or by name."""
     names = [
         name.removeprefix("weight/")
         for name in checkpoint.arrays
         if name.startswith("weight/") and f"origin/{name.removeprefix('weight/')}" in checkpoint.arrays
     ]
 
-    def by_numbers(name: str) -> list[tuple[int, int, str]]:
-        parts = name.replace("_", ".").split(".")
-        return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+    def place(name: str) -> list[tuple[int, int, str]]:
+        parts = name.split(".")
+        numbers = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+        return [(0, order.index(name) if name in order else len(order), ""), *numbers]
 
-    return sorted(names, key=by_numbers)
+    return sorted(names, key=place)
 
 
 def _trainings(directory: Path, reader: Reader) -> tuple[Training, ...]:

@@ -66,13 +66,14 @@ def table(
         )
 
     body = element("tbody", *(line("td", row) for row in rows))
-    title = element("caption", caption) if caption else Html()
-    return element(
-        "div",
-        element("table", title, element("thead", line("th", head)), body),
-        class_="scroll",
-        tabindex="0",
-    )
+    whole = element("table", element("thead", line("th", head)), body)
+    return captioned(whole, caption)
+
+
+def captioned(whole: Html, caption: str) -> Html:
+    """Return a table below its caption, which does not scroll with it."""
+    title = element("p", caption, class_="caption") if caption else Html()
+    return join(title, element("div", whole, class_="scroll", tabindex="0"))
 
 
 def figure(png: bytes, *, alt: str, caption: str = "", class_: str | None = None) -> Html:

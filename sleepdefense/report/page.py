@@ -6,14 +6,14 @@ from pathlib import Path
 from sleepdefense.checkpoint import write_text_atomic
 from sleepdefense.report.conversion_section import conversion_section, raster_section
 from sleepdefense.report.images_section import images_section
-from sleepdefense.report.markup import Html, element, folded, missing
+from sleepdefense.report.markup import Html, element, folded, join, missing
 from sleepdefense.report.overview import overview_section
 from sleepdefense.report.provenance_section import provenance_section
 from sleepdefense.report.record import RunRecord
 from sleepdefense.report.robustness_section import robustness_section
 from sleepdefense.report.sleep_section import diary_section, training_section, weight_section
 from sleepdefense.report.style import SCRIPT, STYLE
-from sleepdefense.report.summary import summary_sentences
+from sleepdefense.report.summary import summary_paragraphs
 
 SECTIONS: tuple[tuple[str, str, Callable[[RunRecord], Html]], ...] = (
     ("pipeline", "The run at a glance", overview_section),
@@ -72,7 +72,7 @@ def _header(record: RunRecord) -> Html:
     found = (
         missing("No summary yet", "nothing was evaluated")
         if record.table is None
-        else element("p", " ".join(summary_sentences(record.table)), class_="summary")
+        else join(*(element("p", words, class_="summary") for words in summary_paragraphs(record.table)))
     )
     absent = [element("li", element("code", name), f": {why}") for name, why in record.absent.items()]
     gaps = (

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from sleepdefense.errors import CheckpointError
-from sleepdefense.report.canvas import INK, SOFT, as_rgb, in_our_look, shorten
+from sleepdefense.report.canvas import INK, QUIET, SOFT, as_rgb, in_our_look, png_bytes, shorten
 from sleepdefense.report.overview import Step, steps
 from sleepdefense.report.record import RunRecord, SampleStrip
 from sleepdefense.report.robustness_figures import draw_bars
@@ -50,10 +50,11 @@ def write_picture(record: RunRecord, path: Path) -> None:
 @in_our_look
 def _drawn(record: RunRecord, kind: str) -> bytes:
     drawing = overview_picture(record)
+    if kind == "png":
+        return png_bytes(drawing, dpi=160, background=GROUND)
     stream = io.BytesIO()
     matplotlib.rcParams["svg.hashsalt"] = "sleepdefense"
-    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    drawing.savefig(stream, format=kind, dpi=160, facecolor=GROUND, metadata=metadata)
+    drawing.savefig(stream, format="svg", facecolor=GROUND, metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
 
@@ -90,11 +91,11 @@ def _steps(axes: Axes, found: tuple[Step, ...]) -> None:
         )
         axes.add_patch(box)
         middle = place + 0.5
-        axes.text(middle, 0.73, step.name, ha="center", va="center", color=SOFT, fontsize=9)
+        axes.text(middle, 0.73, step.name, ha="center", va="center", color=QUIET, fontsize=9)
         axes.text(
             middle, 0.5, step.value or "-", ha="center", va="center", color=INK, fontsize=11.5, weight="bold"
         )
-        axes.text(middle, 0.26, _wrapped(step.meaning), ha="center", va="center", color=SOFT, fontsize=6.3)
+        axes.text(middle, 0.26, _wrapped(step.meaning), ha="center", va="center", color=QUIET, fontsize=6.5)
         if place:
             arrow = FancyArrowPatch(
                 (place - 0.08, 0.5), (place + 0.08, 0.5), arrowstyle="-|>", mutation_scale=9, color=SOFT, lw=1
@@ -119,7 +120,7 @@ def _bars(panel: Figure | SubFigure, record: RunRecord) -> None:
         return
     views, roles = attack_views(record.table)[: MOST_ATTACKS + 1], find_roles(record.table)
     is_split = any(OBLIVIOUS in cells for view in views for cells in view.cells.values())
-    models = ((OBLIVIOUS, "attack ignores the defence"), (WHITE_BOX, "attack goes through it"))
+    models = ((OBLIVIOUS, "oblivious attack"), (WHITE_BOX, "white-box attack"))
     shown = models if is_split else ((WHITE_BOX, "under attack"),)
     grid = panel.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for axes, (model, title) in zip(grid, shown, strict=True):
@@ -134,7 +135,7 @@ def _strip(record: RunRecord) -> SampleStrip | None:
     """Return the strip of the attack that the summary speaks of."""
     attacked = [strip for strip in record.strips if len(strip.rows) > 2]
     view = None if record.table is None else headline_attack(attack_views(record.table))
-    name = "" if view is None else next(iter(view.title.split(",")))
+    name = "" if view is None else view.label
     return next((strip for strip in attacked if strip.title.startswith(name)), None)
 
 
@@ -152,6 +153,6 @@ def _images(panel: SubFigure, strip: SampleStrip) -> None:
             if row.predicted is not None:
                 seen, label = int(row.predicted[place]), int(strip.labels[place])
                 words = f"{seen}" if seen == label else f"{seen}, wrong"
-                axes.set_xlabel(words, fontsize=7, labelpad=1.5, color=SOFT if seen == label else "#a83e00")
+                axes.set_xlabel(words, fontsize=7, labelpad=1.5, color=QUIET if seen == label else "#a83e00")
         line[0].set_title(shorten(row.title, 48), fontsize=8, weight="normal", pad=3)
     panel.suptitle(shorten(strip.title, 50), x=0.0, ha="left", fontsize=9.5, weight="bold")

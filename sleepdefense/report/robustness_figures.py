@@ -100,10 +100,17 @@ def draw_bars(axes: Axes, views: Sequence[AttackView], roles: Roles, threat_mode
                 _mark(axes, row, number + offset)
     axes.set_xlim(0, 100)
     axes.set_ylim(len(views) - 0.5, -0.5)
-    axes.set_yticks(range(len(views)), [shorten(view.title) for view in views])
+    axes.set_yticks(range(len(views)), [_tick(view) for view in views])
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("accuracy (% of images), with 95 % interval")
+
+
+def _tick(view: AttackView) -> str:
+    """Return the name of an attack, its settings in a line of their own."""
+    name, bracket, settings = view.label.partition(" (")
+    first = shorten(name + (f", {view.norm}" if view.norm else ""), 22)
+    return f"{first}\n{shorten(bracket.strip() + settings, 24)}" if bracket else first
 
 
 def _whiskers(rows: Sequence[RobustnessRow]) -> NDArray[np.float64]:

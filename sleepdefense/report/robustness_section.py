@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from sleepdefense.evaluation.results import CLEAN, RobustnessTable
 from sleepdefense.evaluation.rows import RobustnessRow
 from sleepdefense.report.canvas import png_bytes
-from sleepdefense.report.markup import Html, element, figure, folded, join, missing, table
+from sleepdefense.report.markup import Html, captioned, element, figure, folded, join, missing, table
 from sleepdefense.report.record import RunRecord
 from sleepdefense.report.robustness_figures import MOST_BARS, accuracy_bars, system_styles
-from sleepdefense.report.summary import CAVEATS, change_in_words, percent, warnings
+from sleepdefense.report.summary import CAVEATS, percent, points, warnings
 from sleepdefense.report.views import (
-    NO_MODEL,
     OBLIVIOUS,
     WHITE_BOX,
     AttackView,
@@ -86,48 +85,36 @@ def _table(views: Sequence[AttackView], roles: Roles) -> Html:
         lines = [element("tr", element("th", view.title, colspan="4", scope="rowgroup"), class_="group")]
         lines += [_line(view, name, styles[name][0]) for name in roles.order if name in view.cells]
         bodies.append(element("tbody", *lines))
-    caption = element(
-        "caption",
-        "Images classified correctly, with the 95 % Wilson interval. A network without a defence has nothing "
-        "to be oblivious of: the same attack stands in both columns.",
+    caption = (
+        "Images classified correctly, with the 95 % Wilson interval. What is the same for both threat models "
+        "stands in both columns: clean images, corruptions that need no model, and attacks on a network that "
+        "has no defence to be oblivious of."
     )
-    whole = element("table", caption, element("thead", head), *bodies, class_="accuracy")
-    return element("div", whole, class_="scroll", tabindex="0")
+    return captioned(element("table", element("thead", head), *bodies, class_="accuracy"), caption)
 
 
 def _line(view: AttackView, system: str, colour: str) -> Html:
     name = element("td", element("span", class_="chip ink", style=f"background:{colour}"), system)
-    cells = view.cells[system]
-    if NO_MODEL in cells:
-        row = cells[NO_MODEL]
-        why = "" if view.key == CLEAN else " needs no model"
-        return element(
-            "tr",
-            name,
-            element("td", _cell(row), element("small", why), colspan="2", class_="number both"),
-            _n(row),
-        )
     rows = [view.row(system, model) for model in (OBLIVIOUS, WHITE_BOX)]
-    return element(
-        "tr", name, *(element("td", _cell(row), class_="number") for row in rows), _n(rows[1] or rows[0])
-    )
+    cells = [element("td", _cell(row, colour), class_="number") for row in rows]
+    return element("tr", name, *cells, _n(rows[1] or rows[0]))
 
 
 def _n(row: RobustnessRow | None) -> Html:
     return element("td", "" if row is None else str(row.n), class_="number")
 
 
-def _cell(row: RobustnessRow | None) -> Html:
+def _cell(row: RobustnessRow | None, colour: str) -> Html:
     """Write an accuracy with its interval, a bar below it, and what is wrong with it, if anything is."""
     if row is None:
         return element("small", "not measured")
     if row.is_error:
         return element("span", row.status, class_="error")
-    share = f"width:{100 * row.accuracy:.1f}%"
+    share = f"width:{100 * row.accuracy:.1f}%;background:{colour}"
     return join(
         element("b", percent(row.accuracy)),
         element("small", f" {100 * row.lower:.1f} to {100 * row.upper:.1f}"),
-        element("span", element("span", style=share), class_="bar"),
+        element("span", element("span", class_="ink", style=share), class_="bar"),
         Html() if row.status == "ok" else element("span", row.status, class_="error"),
     )
 
@@ -144,15 +131,19 @@ def _changes(found: RobustnessTable, views: Sequence[AttackView], roles: Roles) 
             for name in others:
                 change = change_between(found, view, roles.before, name, model)
                 if change is not None:
-                    what = view.title if not view.needs_model else f"{view.title} ({model})"
-                    rows.append((what, name, change_in_words(change)))
+                    interval = f"{100 * change.lower:+.1f} to {100 * change.upper:+.1f}"
+                    sure = "within chance" if change.is_within_chance else ""
+                    counts = (str(change.gained), str(change.lost))
+                    what = (view.title, model if view.needs_model else "")
+                    rows.append((*what, name, points(change.difference), interval, *counts, sure))
     if not rows:
         return missing("No change to show", "no attack has a result for two networks")
     return table(
-        ("attack", "network", "change"),
+        ("attack", "threat model", "network", "change", "interval", "won", "lost", ""),
         rows,
-        caption=f"What changed against '{roles.before}', image by image, with 95 % intervals. Controls show "
-        "what a change of the weights of the same size does without sleep.",
+        numbers=(3, 4, 5, 6),
+        caption=f"What changed against '{roles.before}', with 95 % intervals: images won and lost. Controls "
+        "show what a change of the weights of the same size does without sleep.",
     )
 
 

@@ -31,7 +31,7 @@ QUANTITIES: tuple[tuple[str, str, str], ...] = (
     ("winners", "Winners", "neurons that learned, a batch"),
     ("ltp_share", "Share of potentiation", "potentiations / all pairings"),
     ("sign_flips", "Signs that flipped", "share of the weights"),
-    ("std", "Width of the weights", "standard deviation / its first value"),
+    ("std", "Width of the weights", "relative to the first batch"),
 )
 """Column of the diary, title, label of its axis."""
 
@@ -49,8 +49,10 @@ def weight_histogram(layer: WeightChange) -> Figure:
     low, high = float(both.min()), float(both.max())
     margin = 0.02 * (high - low) or max(abs(high), 1.0) * 0.1
     edges = np.linspace(low - margin, high + margin, 61).tolist()
-    axes.hist(before, edges, color=BLUE, alpha=0.35, label="before sleep")
-    axes.hist(after, edges, histtype="step", color=VERMILION, linewidth=1.5, label="after sleep")
+    counts = [np.histogram(values, edges)[0] for values in (before, after)]
+    axes.stairs(counts[0], edges, fill=True, color=BLUE, alpha=0.35, label="before sleep", baseline=0.5)
+    axes.stairs(counts[1], edges, color=VERMILION, linewidth=1.5, label="after sleep", baseline=0.5)
+    axes.set_ylim(bottom=0.5)
     axes.set_yscale("log")
     axes.set_xlabel("weight, in units of the threshold")
     axes.set_ylabel("weights in a bin")

@@ -79,7 +79,7 @@ def diary_section(record: RunRecord) -> Html:
     ]
     for measure in dict.fromkeys(name for nap in naps for name in nap.measures):
         drawn.append(figure(png_bytes(measure_curve(naps, measure)), alt=f"{measure} along the sleep."))
-    verdicts = [nap.verdict for nap in naps if nap.verdict is not None]
+    verdicts = [nap.verdict for nap in naps if nap.verdict is not None and len(nap.verdict.factors) > 1]
     drawn += [
         figure(png_bytes(guard_curve(verdict)), alt="Score of each part of the sleep that the guard tried.")
         for verdict in verdicts
@@ -104,7 +104,10 @@ def _in_words(record: RunRecord, naps: list[SleepDiary]) -> str:
     if verdict is None:
         words.append("The diary holds no verdict of a guard.")
     elif verdict.factor == 1.0:
-        words.append("The guard let the whole sleep pass.")
+        words.append(
+            f"The guard let the whole sleep pass (score {verdict.before:.4g} before, {verdict.scores[0]:.4g} "
+            "after)."
+        )
     elif verdict.factor > 0.0:
         words.append(
             f"The guard cut it back: {100 * verdict.factor:.0f} % of the way was kept (score "

@@ -2,9 +2,9 @@
 
 STYLE = """
 :root { color-scheme: light dark; --ground: #fdfdfc; --panel: #f3f4f5; --text: #20262d; --soft: #5b6570;
-  --line: #d9dde2; --accent: #0067a3; --good: #00694d; --bad: #a83e00; --bar: #0072b2; }
+  --line: #d9dde2; --accent: #0067a3; --good: #00694d; --bad: #a83e00; }
 @media (prefers-color-scheme: dark) { :root { --ground: #14171a; --panel: #1d2126; --text: #e4e7ea;
-  --soft: #9aa4af; --line: #353c44; --accent: #6cb8ea; --good: #4fc79f; --bad: #f08a4b; --bar: #4aa3dc; }
+  --soft: #9aa4af; --line: #353c44; --accent: #6cb8ea; --good: #4fc79f; --bad: #f08a4b; }
   .ink { filter: invert(1) hue-rotate(180deg); } }
 * { box-sizing: border-box; }
 html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
@@ -44,7 +44,8 @@ small { color: var(--soft); font-size: .8rem; }
 figcaption { color: var(--soft); font-size: .85rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); padding-bottom: .5rem; caption-side: top; }
+.caption { color: var(--soft); font-size: .875rem; margin: 1.4rem 0 0; }
+.caption + .scroll { margin-top: .5rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1.1rem .3rem 0; border-bottom: 1px solid
   var(--line); }
 th { font-weight: 600; } thead th { color: var(--soft); vertical-align: bottom; }
@@ -52,16 +53,16 @@ td { overflow-wrap: break-word; max-width: 28rem; } td code { font-size: .75rem;
 .number { text-align: right; white-space: nowrap; } .number:last-child { padding-right: 0; }
 .accuracy { width: 100%; max-width: 50rem; } .accuracy .group th { padding-top: 1.1rem; }
 .accuracy small { display: inline-block; min-width: 5.6rem; } .accuracy b { font-weight: 600; }
-.bar { display: block; height: 3px; background: var(--line); margin-top: 3px; border-radius: 2px; overflow:
-  hidden; }
-.bar span { display: block; height: 100%; background: var(--bar); }
+.bar { display: block; height: 3px; background: var(--line); margin-top: 3px; border-radius: 2px;
+  overflow: hidden; }
+.bar span { display: block; height: 100%; }
 .chip { display: inline-block; width: .7rem; height: .7rem; border-radius: 2px; margin-right: .5rem; }
 .error { display: block; color: var(--bad); font-size: .8rem; white-space: normal; }
 .missing { background: var(--panel); border-left: 3px solid var(--soft); padding: .6rem .9rem; }
 .warning { background: var(--panel); border-left: 3px solid var(--bad); padding: .6rem .9rem .6rem 2rem; }
 details { margin: .7rem 0; } summary { cursor: pointer; font-weight: 600; padding: .2rem 0; }
-summary:hover { color: var(--accent); } :focus-visible { outline: 2px solid var(--accent); outline-offset:
-  2px; }
+summary:hover { color: var(--accent); } :focus-visible { outline: 2px solid var(--accent);
+  outline-offset: 2px; }
 pre { background: var(--panel); padding: .7rem .9rem; border-radius: .4rem; white-space: pre-wrap;
   overflow-wrap: anywhere; } code { font-family: ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace;
   font-size: .85em; }
@@ -81,11 +82,13 @@ pre { background: var(--panel); padding: .7rem .9rem; border-radius: .4rem; whit
   .steps li + li::before { content: "\\2193"; left: 0; width: 100%; top: -.72rem; }
   .row { grid-template-columns: repeat(8, minmax(0, 1fr)); gap: .2rem .25rem; }
   .row .title { grid-column: 1 / -1; margin-top: .3rem; } .row figcaption { font-size: .68rem; }
-  th, td { padding-right: .7rem; } .accuracy small { display: block; min-width: 0; }
+  th, td { padding-right: .7rem; }
+  .scroll table:not(.accuracy) td { white-space: nowrap; } .true { display: none; }
+  .accuracy small { display: block; min-width: 0; }
 }
 @media print {
   :root { --ground: #fff; --panel: #f3f4f5; --text: #000; --soft: #444; --line: #bbb; --accent: #000;
-    --good: #00513b; --bad: #8a3300; --bar: #0072b2; }
+    --good: #00513b; --bad: #8a3300; }
   body { font-size: 10pt; } nav { display: none; } .ink { filter: none; } main { max-width: none; padding:
   0; }
   figure, tr, .row, .steps { break-inside: avoid; } h2 { break-after: avoid; }

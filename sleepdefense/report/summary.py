@@ -2,6 +2,8 @@
 
 import math
 
+from sleepdefense.attacks.parse import parse_attack
+from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation.results import CLEAN, RobustnessTable
 from sleepdefense.evaluation.rows import RobustnessRow
 from sleepdefense.report.views import (
@@ -36,69 +38,109 @@ def points(difference: float) -> str:
     return f"{value:+.1f} points" if value else "0.0 points"
 
 
-def summary_sentences(table: RobustnessTable) -> list[str]:
+def summary_paragraphs(table: RobustnessTable) -> list[str]:
     """Say what the table says.
 
     Args:
         table: The results.
 
     Returns:
-        Sentences for a paragraph: the systems without an attack, under one attack in both threat models, and
-        what sleep changed.
+        What the networks get right without an attack and under one attack, in both threat models; what sleep
+        changed; and what its controls changed.
     """
     views, roles = attack_views(table), find_roles(table)
-    clean, attacked = views[0] if views and views[0].key == CLEAN else None, headline_attack(views)
-    images = f"{len(table.labels)} images of '{table.provenance.get('data', 'unknown data')}'"
+    clean = next((view for view in views if view.key == CLEAN), None)
+    attacked = headline_attack(views)
+    paragraphs = [_level(table, clean, attacked, roles)]
+    if roles.before is None or roles.after is None:
+        paragraphs.append("There is no network after sleep to compare with.")
+    else:
+        asked = _asked(clean, attacked, roles)
+        paragraphs.append(_what_sleep_changed(table, asked, roles.before, roles.after))
+        paragraphs.append(_what_controls_changed(table, asked, roles))
+    return [words for words in paragraphs if words]
+
+
+def _level(
+    table: RobustnessTable, clean: AttackView | None, attacked: AttackView | None, roles: Roles
+) -> str:
+    """Say what the networks get right."""
+    name = roles.undefended or roles.before
+    who = "the undefended network" if roles.undefended else "the network before sleep"
     sentences = []
-    first = roles.undefended or roles.before
-    if clean is not None and first is not None:
-        row = clean.row(first, WHITE_BOX)
-        bare = "the undefended network" if roles.undefended else "the network before sleep"
-        sentences.append(f"On {images}, {bare} is right on {_share(row)} without an attack.")
-    if attacked is not None and first is not None:
+    if clean is not None:
+        images = f"{len(table.labels)} images of '{table.provenance.get('data', 'unknown data')}'"
+        words = f"On {images}, {who} is right on {_share(clean.row(name, WHITE_BOX))} without an attack"
+        if roles.undefended is not None and roles.before is not None:
+            words += f", and on {_share(clean.row(roles.before, WHITE_BOX))} behind the defence"
+        sentences.append(words + ".")
+    if attacked is not None:
         sentences.append(_under_attack(attacked, roles))
-    sentences += _what_sleep_changed(table, views, roles, attacked)
-    return sentences
+    return " ".join(sentences)
 
 
 def _under_attack(view: AttackView, roles: Roles) -> str:
-    parts = []
-    if roles.undefended is not None:
-        parts.append(f"without a defence {_share(view.row(roles.undefended, WHITE_BOX))}")
-    if roles.before is not None and roles.undefended is not None:
-        oblivious, white = view.row(roles.before, OBLIVIOUS), view.row(roles.before, WHITE_BOX)
-        parts.append(f"behind the defence, if the attacker ignores it, {_share(oblivious)}")
-        parts.append(f"and if the attack goes through the defence, {_share(white)}")
-    elif roles.before is not None:
-        parts.append(f"before sleep {_share(view.row(roles.before, WHITE_BOX))}")
-        if roles.after is not None:
-            parts.append(f"after sleep {_share(view.row(roles.after, WHITE_BOX))}")
-    return f"Under {view.title} this much is left: " + ", ".join(parts) + "."
+    if roles.undefended is None or roles.before is None:
+        parts = [f"{_share(view.row(roles.undefended or roles.before, WHITE_BOX))} are right"]
+        if roles.undefended is None and roles.after is not None:
+            parts = [f"{parts[0]} before sleep and {_share(view.row(roles.after, WHITE_BOX))} after it"]
+    else:
+        parts = [
+            f"the undefended network keeps {_share(view.row(roles.undefended, WHITE_BOX))}",
+            f"behind the defence {_share(view.row(roles.before, OBLIVIOUS))} are right if the attacker "
+            "ignores it",
+            f"and {_share(view.row(roles.before, WHITE_BOX))} if the attack goes through it",
+        ]
+    return f"Under {_name(view)} " + ", ".join(parts) + "."
 
 
-def _what_sleep_changed(
-    table: RobustnessTable, views: tuple[AttackView, ...], roles: Roles, attacked: AttackView | None
-) -> list[str]:
-    if roles.before is None or roles.after is None:
-        return ["There is no network after sleep to compare with."]
-    models = (OBLIVIOUS, WHITE_BOX) if roles.undefended is not None else (WHITE_BOX,)
-    asked = [(view, WHITE_BOX, "clean accuracy") for view in views[:1] if view.key == CLEAN]
+def _name(view: AttackView) -> str:
+    return f"{view.label} ({view.norm})" if view.norm else view.label
+
+
+Asked = list[tuple[AttackView, str, str]]
+"""Attack, threat model, and what its accuracy is called."""
+
+
+def _asked(clean: AttackView | None, attacked: AttackView | None, roles: Roles) -> Asked:
+    asked = [] if clean is None else [(clean, WHITE_BOX, "clean accuracy")]
     if attacked is not None:
-        asked += [(attacked, model, f"accuracy under {attacked.title} ({model})") for model in models]
-    words = []
-    for view, model, what in asked:
-        change = change_between(table, view, roles.before, roles.after, model)
-        if change is not None:
-            words.append(f"{what} by {change_in_words(change)}")
+        models = (OBLIVIOUS, WHITE_BOX) if OBLIVIOUS in attacked.cells.get(roles.before or "", {}) else ("",)
+        for model in models:
+            kind = f"{model} " if model else ""
+            asked.append((attacked, model or WHITE_BOX, f"{kind}accuracy under {attacked.label}"))
+    return asked
+
+
+def _what_sleep_changed(table: RobustnessTable, asked: Asked, before: str, after: str) -> str:
+    words = [
+        f"{what} by {change_in_words(change)}"
+        for view, model, what in asked
+        if (change := change_between(table, view, before, after, model)) is not None
+    ]
     if not words:
-        return ["What sleep changed is not known: a network has no result."]
-    sentences = ["Sleep changed " + "; ".join(words) + "."]
-    if not roles.controls:
-        sentences.append(
-            "No control slept along with it, so nothing here says that sleep, and not any change of the "
+        return "What sleep changed is not known: a network has no result."
+    return "Sleep changed " + "; ".join(words) + "."
+
+
+def _what_controls_changed(table: RobustnessTable, asked: Asked, roles: Roles) -> str:
+    """Compare sleep with changes of the weights of the same size that are no sleep."""
+    if not roles.controls or roles.after is None:
+        return (
+            "No control was run along with it, so nothing here says that sleep, and not any change of the "
             "weights of this size, made the difference."
         )
-    return sentences
+    words = []
+    for name in roles.controls:
+        parts = []
+        for view, model, what in asked:
+            change = change_between(table, view, name, roles.after, model)
+            if change is not None:
+                chance = " (within chance)" if change.is_within_chance else ""
+                parts.append(f"{what} {points(change.difference)}{chance}")
+        if parts:
+            words.append(f"Sleep against '{name}': {', '.join(parts)}.")
+    return " ".join(words)
 
 
 def change_in_words(change: Change) -> str:
@@ -146,6 +188,7 @@ def warnings(table: RobustnessTable) -> list[str]:
             f"{len(doubtful)} rows come from attacks that found no gradient on some images: their accuracy "
             "is too high to be believed."
         )
+    found += _too_weak(table)
     for view in attack_views(table):
         for system in view.cells:
             oblivious, white = (view.cells[system].get(model) for model in (OBLIVIOUS, WHITE_BOX))
@@ -159,6 +202,34 @@ def warnings(table: RobustnessTable) -> list[str]:
                     "is too weak, not to robustness."
                 )
     return found
+
+
+def _too_weak(table: RobustnessTable) -> list[str]:
+    """Name attacks of many steps that do less harm than one of a single step with the same budget."""
+    steps = {row.key: _is_iterative(row) for row in table.rows if row.epsilon is not None}
+    found: dict[str, list[str]] = {}
+    for one in table.rows:
+        for many in table.rows:
+            same = ("system", "threat_model", "norm", "epsilon")
+            if steps.get(one.key) is not False or not steps.get(many.key) or one.is_error or many.is_error:
+                continue
+            if any(getattr(one, name) != getattr(many, name) for name in same):
+                continue
+            if many.lower > one.upper:
+                found.setdefault(f"{many.attack} leaves more right than {one.attack}", []).append(one.system)
+    return [
+        f"{words} ({', '.join(repr(system) for system in dict.fromkeys(systems))}): with this budget many "
+        "steps should do more harm than one, so the iterated attack is too weak here."
+        for words, systems in found.items()
+    ]
+
+
+def _is_iterative(row: RobustnessRow) -> bool | None:
+    """Return whether the attack takes many steps; None for one that this release does not know."""
+    try:
+        return parse_attack(row.spec).is_iterative
+    except ConfigError:
+        return None
 
 
 CAVEATS = (

@@ -78,13 +78,20 @@ class AttackView:
 
     Attributes:
         key: The attack's key.
-        title: Its label and norm.
+        label: The attack as a table calls it; "no attack" for clean images.
+        norm: What its size is measured in; "" where that says nothing new.
         cells: System -> threat model -> row.
     """
 
     key: str
-    title: str
+    label: str
+    norm: str
     cells: Mapping[str, Mapping[str, RobustnessRow]]
+
+    @property
+    def title(self) -> str:
+        """Label and norm."""
+        return f"{self.label}, {self.norm}" if self.norm else self.label
 
     def row(self, system: str | None, threat_model: str) -> RobustnessRow | None:
         """Return the row of a system, or None.
@@ -108,19 +115,21 @@ class AttackView:
 def attack_views(table: RobustnessTable) -> tuple[AttackView, ...]:
     """Group the rows by attack, the clean images first, in the order of the table."""
     groups: dict[str, dict[str, dict[str, RobustnessRow]]] = {}
-    titles: dict[str, str] = {}
+    names: dict[str, tuple[str, str]] = {}
     for row in table.rows:
         groups.setdefault(row.key, {}).setdefault(row.system, {})[row.threat_model] = row
-        unit = "" if row.norm == "none" or row.norm in row.attack else f", {row.norm}"
-        titles[row.key] = "no attack" if row.key == CLEAN else row.attack + unit
+        norm = "" if row.norm == "none" or row.norm in row.attack else row.norm
+        names[row.key] = ("no attack" if row.key == CLEAN else row.attack, norm)
     ordered = sorted(groups, key=lambda key: key != CLEAN)
-    return tuple(AttackView(key=key, title=titles[key], cells=groups[key]) for key in ordered)
+    return tuple(
+        AttackView(key=key, label=names[key][0], norm=names[key][1], cells=groups[key]) for key in ordered
+    )
 
 
 def headline_attack(views: Sequence[AttackView]) -> AttackView | None:
     """Return the attack that the summary speaks of: FGSM if it is there, else the first with a gradient."""
     strong = [view for view in views if view.needs_model and view.key != CLEAN]
-    return next((view for view in strong if view.title.startswith("FGSM")), strong[0] if strong else None)
+    return next((view for view in strong if view.label.startswith("FGSM")), strong[0] if strong else None)
 
 
 @dataclass(frozen=True, slots=True)
