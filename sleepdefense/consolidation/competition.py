@@ -9,7 +9,7 @@ from sleepdefense.errors import ConfigError
 
 TABLE_3_K = (5, 5, 8, 1)
 TABLE_3_RADIUS = (3, 2, 1, 0)
-_SHARE_OF_UNITS = 16
+_SHARE_OF_UNITS = 4
 _CONVOLUTION_K = 5
 
 
@@ -25,7 +25,7 @@ def contests(stages: tuple[PlasticStage, ...], config: SleepConfig) -> dict[str,
 
     Without settings, an encoder of four convolutions takes k = 5, 5, 8, 1 and radius = 3, 2, 1, 0. Elsewhere
     a convolution takes k = 5 and radius = round(log2(its smaller side in pixels)) - 2, between 0 and 3, which
-    for sides of 28, 16, 8 and 4 pixels is the paper's; a linear map takes one in 16 of its units, radius 0.
+    for sides of 28, 16, 8 and 4 pixels is the paper's; a linear map takes a quarter of its units, radius 0.
 
     Args:
         stages: All that can sleep, first to last.

@@ -18,7 +18,7 @@ class BatchRow(NamedTuple):
     Attributes:
         images: Images so far, this batch included.
         rate: Spikes of a neuron in a step, in [0, 1].
-        winners: Neurons that learned, counted once for each time; at every spike where none compete.
+        winners: Neurons that learned, counted once for each time; 0 once the stage had its dose.
         ltp_share: Potentiations among all pairings, in [0, 1]; NaN without pairings.
         change: |W - W0| / |W0| after the batch.
         twin_change: The same of the mirror twin; NaN without twin.

@@ -1,7 +1,7 @@
 """What presents a batch of images to a sleeping network, and counts."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,10 @@ class BatchEvents:
     """What happened during one batch, by stage. All numbers are exact.
 
     Attributes:
-        potentiation: Counts, shaped like the weight.
+        potentiation: Of stages that learn: counts, shaped like the weight.
         depression: The same.
-        winners: How often a neuron of each feature learned, (feature,).
-        spikes: Spikes of all hidden neurons, images and steps.
+        winners: Of stages that learn: how often a neuron of each feature did, (feature,).
+        spikes: Of all stages that sleep: spikes of all hidden neurons, images and steps.
     """
 
     potentiation: Mapping[str, NDArray[np.int32]]
@@ -38,11 +38,14 @@ class AbstractEngine(abc.ABC):
     note: str
 
     @abc.abstractmethod
-    def present(self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64]) -> BatchEvents:
+    def present(
+        self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64], learns: Set[str]
+    ) -> BatchEvents:
         """Present a batch.
 
         Args:
             network: From `dreaming`.
             images: (batch, *unit), in [0, 1].
             index: The number of each image, which its spikes depend on, (batch,).
+            learns: Stages whose events are counted; the others only spike.
         """

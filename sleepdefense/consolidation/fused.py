@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import cast, final
 
@@ -56,10 +57,11 @@ class FusedEngine(AbstractEngine):
         self.note = "engine: fused"
 
     @override
-    def present(self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64]) -> BatchEvents:
+    def present(
+        self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64], learns: Set[str]
+    ) -> BatchEvents:
         config = self.plan.config
         names = [link.stage.name for link in self.links]
-        asleep = {stage.name for stage in self.plan.stages}
         record = sleep_images(
             np.ascontiguousarray(
                 images.detach().cpu().float().numpy().reshape(len(images), *self.image_shape)
@@ -71,18 +73,20 @@ class FusedEngine(AbstractEngine):
             competition=cast(Competition, config.competition),
             k=[self.plan.contests[name].k for name in names],
             radius=[self.plan.contests[name].radius for name in names],
-            learns=[name in asleep for name in names],
+            learns=[name in learns for name in names],
             depress_outside=config.outside == "depress",
             as_printed=config.order == "as-printed",
             threads=self.threads,
         )
-        layers = {name: number for number, name in enumerate(names) if name in asleep}
+        layers = {name: number for number, name in enumerate(names) if name in learns}
         shapes = {name: network.weights[name].shape for name in layers}
         return BatchEvents(
             potentiation={name: record.potentiation[i].reshape(shapes[name]) for name, i in layers.items()},
             depression={name: record.depression[i].reshape(shapes[name]) for name, i in layers.items()},
             winners={name: record.winner_count[i] for name, i in layers.items()},
-            spikes={name: int(record.spike_count[i]) for name, i in layers.items()},
+            spikes={
+                stage.name: int(record.spike_count[names.index(stage.name)]) for stage in self.plan.stages
+            },
         )
 
 

@@ -1,5 +1,6 @@
 """The readable engine: a spiking simulator, step by step, and the kernels on its spikes."""
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import final
 
@@ -38,13 +39,18 @@ class ReferenceEngine(AbstractEngine):
 
     @override
     @torch.no_grad()
-    def present(self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64]) -> BatchEvents:
+    def present(
+        self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64], learns: Set[str]
+    ) -> BatchEvents:
         config = self.plan.config
         tallies = [_Tally.of(stage, self.plan, len(images)) for stage in self.plan.stages]
+        learners = [tally for tally in tallies if tally.stage.name in learns]
 
         def observe(moment: Moment) -> None:
             for tally in tallies:
-                tally.add(moment)
+                tally.count_spikes(moment)
+            for tally in learners:
+                tally.learn(moment)
 
         simulate(
             network,
@@ -57,13 +63,13 @@ class ReferenceEngine(AbstractEngine):
             observe=observe,
             until={stage.unit for stage in self.plan.stages},
         )
-        for tally in tallies:
+        for tally in learners:
             tally.finish()
         shapes = {stage.name: network.weights[stage.name].shape for stage in self.plan.stages}
         return BatchEvents(
-            potentiation={t.stage.name: t.potentiation.reshape(shapes[t.stage.name]) for t in tallies},
-            depression={t.stage.name: t.depression.reshape(shapes[t.stage.name]) for t in tallies},
-            winners={t.stage.name: t.winners for t in tallies},
+            potentiation={t.stage.name: t.potentiation.reshape(shapes[t.stage.name]) for t in learners},
+            depression={t.stage.name: t.depression.reshape(shapes[t.stage.name]) for t in learners},
+            winners={t.stage.name: t.winners for t in learners},
             spikes={t.stage.name: t.spikes for t in tallies},
         )
 
@@ -100,14 +106,17 @@ class _Tally:
             winners=np.zeros(stage.hidden[0], dtype=np.int64),
         )
 
-    def add(self, moment: Moment) -> None:
-        """Look at one step."""
+    def count_spikes(self, moment: Moment) -> None:
+        """Count those of one step."""
+        self.spikes += int(np.count_nonzero(_array(moment.signals[self.stage.unit])))
+
+    def learn(self, moment: Moment) -> None:
+        """Note first spikes, and count what is counted at once."""
         visible = _array(moment.signals[self.stage.source]).reshape(self.visible_step.shape) != 0
         hidden = _array(moment.signals[self.stage.unit]).reshape(self.hidden_step.shape) != 0
         potential = _array(moment.potentials[self.stage.unit]).reshape(self.hidden_step.shape)
         units = np.rint(potential / _POTENTIAL_UNIT).astype(np.int64)
         never = self.plan.config.num_steps
-        self.spikes += int(np.count_nonzero(hidden))
         first = hidden & (self.hidden_step == never)
         self.potential[first] = units[first]
         self.hidden_step[first] = moment.step

@@ -131,7 +131,8 @@ class SleepRun:
         state = self.state
         index = self._index(state.batch)
         network = dreaming(self.plan, state.course.masters, state.thresholds)
-        events = self.engine.present(network, self._images(index), index)
+        learns = {stage.name for stage in self.plan.stages} - state.course.finished
+        events = self.engine.present(network, self._images(index), index, learns)
         course = advance(self.plan, self.rule, self.origin, state.course, state.strengths, events, len(index))
         before = state.rows[-1].images if state.rows else 0
         row = batch_row(self.plan, self.origin, events, course, before=before, num_images=len(index))
@@ -140,7 +141,7 @@ class SleepRun:
             batch=state.batch + 1,
             course=course,
             rows=(*state.rows, row),
-            events={name: count + events.winners[name] for name, count in state.events.items()},
+            events={name: count + events.winners.get(name, 0) for name, count in state.events.items()},
         )
         is_due = after.batch % self.plan.config.measure_every == 0 or self._is_over(after)
         if self.measures and is_due:
@@ -167,7 +168,8 @@ class SleepRun:
     def _strengths(self, thresholds: Mapping[str, float]) -> dict[str, float]:
         network = dreaming(self.plan, {}, thresholds)
         indices = [index for batch in range(FIRST_BATCHES) if len(index := self._index(batch))]
-        events = [self.engine.present(network, self._images(index), index) for index in indices]
+        learns = {stage.name for stage in self.plan.stages}
+        events = [self.engine.present(network, self._images(index), index, learns) for index in indices]
         num_images, num_steps = sum(map(len, indices)), self.plan.config.num_steps
         strengths = {}
         for stage in self.plan.stages:

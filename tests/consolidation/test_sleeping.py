@@ -219,6 +219,13 @@ def test_the_diary_keeps_the_books(conv, images):
     for place, stage in enumerate(diary.stages):
         assert diary.events[stage].sum() == winners[:, place].sum()
     assert ((diary.column("rate") > 0) & (diary.column("rate") <= 1)).all()
-    assert ((diary.column("ltp_share") >= 0) & (diary.column("ltp_share") <= 1)).all()
+    learned = winners > 0
+    assert learned[0].all()
+    share = diary.column("ltp_share")
+    assert ((share[learned] >= 0) & (share[learned] <= 1)).all()
+    assert np.isnan(share[~learned]).all()
+    # Who has had its dose learns no more.
+    finished = diary.column("change")[:-1] >= QUICK.rho * (1 - 1e-6)
+    assert not learned[1:][finished].any()
     assert not diary.column("sign_flips").any()
     assert_array_equal(diary.column("change")[-1], [diary.doses[stage] for stage in diary.stages])
