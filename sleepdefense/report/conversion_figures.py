@@ -65,22 +65,24 @@ def _spread(layers: Sequence[LayerReport], count: int) -> list[LayerReport]:
 def _against_steps(report: ConversionReport, value: Callable[[LayerReport, int], float]) -> Figure:
     layers = layers_to_draw(report)
     drawing, (axes,) = new_figure(height=3.3 + 0.08 * len(layers))
-    any_drawn = False
+    drawn: list[float] = []
     for layer, colour, marker in zip(layers, depth_colours(len(layers)), MARKERS, strict=False):
         known = [(steps, value(layer, steps)) for steps in sorted(report.num_steps)]
         good = [(steps, found) for steps, found in known if np.isfinite(found) and found > 0]
         if not good:
             continue
-        any_drawn = True
         x, y = zip(*good, strict=True)
+        drawn += y
         name = shorten(layer.name, 17) + (" (read out)" if layer.rate is None else "")
         axes.plot(x, y, marker=marker, color=colour, label=name, ls="--" if layer.rate is None else "-")
-    if not any_drawn:
+    if not drawn:
         say_empty(axes, "no layer differs measurably" if layers else "no layer fires")
         return drawing
+    steps = sorted(report.num_steps)
+    axes.set_xlim(steps[0] / 1.2, steps[-1] * 1.2)
+    axes.set_ylim(min(drawn) / 1.5, max(drawn) * 1.5)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    steps = sorted(report.num_steps)
     axes.xaxis.set_major_locator(FixedLocator(steps))
     axes.xaxis.set_major_formatter(FixedFormatter([str(each) for each in steps]))
     axes.xaxis.set_minor_locator(NullLocator())

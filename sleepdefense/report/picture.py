@@ -145,7 +145,7 @@ def _images(panel: SubFigure, strip: SampleStrip) -> None:
     grid = panel.subplots(len(rows), columns, squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
     for line, row in zip(grid, rows, strict=True):
         for place, axes in enumerate(line):
-            axes.imshow(as_rgb(row.images[place]), interpolation="nearest")
+            axes.imshow(as_rgb(row.images[place]), interpolation="nearest", clip_on=False)
             axes.set_xticks([])
             axes.set_yticks([])
             axes.grid(visible=False)

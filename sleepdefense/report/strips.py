@@ -35,7 +35,9 @@ def load_strips(reader: Reader, table: RobustnessTable | None) -> tuple[SampleSt
     samples = reader.read("samples.h5", lambda path: load_checkpoint(path, kind="results"))
     if samples is None:
         return ()
-    found = {name: reader.read(f"{name}.h5", _network) for name in ("classifier", "awake", "woken")}
+    found = {name: reader.read(f"{name}.h5", _network) for name in ("awake", "woken")}
+    if not isinstance(found["awake"], AbstractClassifier):  # a purifier has a classifier behind it
+        found["classifier"] = reader.read("classifier.h5", _network)
     networks = {name: network for name, network in found.items() if network is not None}
     strips = reader.read("samples.h5", lambda _: _Strips(samples, table, networks).make())
     return () if strips is None else strips

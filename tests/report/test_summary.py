@@ -1,0 +1,78 @@
+"""The words follow from the numbers."""
+
+from report_samples import judged, paper_table, table_of
+
+from sleepdefense.report.summary import summary_paragraphs, warnings
+
+
+def test_summary_gives_level_change_and_controls() -> None:
+    level, change, controls = summary_paragraphs(paper_table())
+    assert level == (
+        "On 40 images of 'digits', the undefended network is right on 95.0 % without an attack, and on 90.0 "
+        "% behind the defence. Under FGSM 0.3 (Linf) the undefended network keeps 5.0 %, behind the defence "
+        "75.0 % are right if the attacker ignores it, and 7.5 % if the attack goes through it."
+    )
+    assert change.startswith("Sleep changed clean accuracy by +2.5 points (")
+    assert "white-box accuracy under FGSM 0.3 by 0.0 points (" in change
+    assert "within chance; 0 images won, 0 lost" in change
+    assert controls.startswith("Sleep against 'control: anti': clean accuracy +7.5 points")
+
+
+def test_run_without_controls_says_what_it_cannot_say() -> None:
+    rows = [judged(name, "clean", "none", 30) for name in ("before sleep", "after sleep")]
+    assert "No control was run" in summary_paragraphs(table_of(*rows))[-1]
+
+
+def test_classifier_that_sleeps_has_its_own_words() -> None:
+    rows = [
+        judged(name, attack, model, right)
+        for name, right in (("before sleep", 20), ("after sleep", 10))
+        for attack, model in (("clean", "none"), ("FGSM 0.3", "white-box"))
+    ]
+    level, change, _ = summary_paragraphs(table_of(*rows))
+    assert "the network before sleep is right on 50.0 % without an attack." in level
+    assert "Under FGSM 0.3 (Linf) 50.0 % are right before sleep and 25.0 % after it." in level
+    assert "accuracy under FGSM 0.3 by -25.0 points" in change
+
+
+def test_run_without_sleep_says_so() -> None:
+    assert summary_paragraphs(table_of(judged("model", "clean", "none", 30)))[-1] == (
+        "There is no network after sleep to compare with."
+    )
+
+
+def test_failed_and_doubtful_rows_are_warned_of() -> None:
+    words = " ".join(warnings(paper_table()))
+    assert "3 of 18 rows could not be measured" in words
+    assert "3 rows come from attacks that found no gradient" in words
+
+
+def test_attack_through_the_defence_that_does_less_harm_is_suspicious() -> None:
+    rows = [
+        judged("x", "clean", "none", 38),
+        judged("x", "FGSM 0.3", "oblivious", 5),
+        judged("x", "FGSM 0.3", "white-box", 35),
+    ]
+    (words,) = warnings(table_of(*rows))
+    assert "masked gradients" in words
+    assert "'x' under FGSM 0.3, Linf" in words
+
+
+def test_iterated_attack_weaker_than_one_step_is_named() -> None:
+    rows = [
+        judged("x", "clean", "none", 38),
+        judged("x", "FGSM 0.3", "white-box", 1),
+        judged("x", "PGD 0.3", "white-box", 20, spec="PGD(epsilon=0.3,steps=2)"),
+        judged("x", "Other 0.3", "white-box", 30, spec="NoSuchAttack"),
+    ]
+    (words,) = warnings(table_of(*rows))
+    assert words.startswith("PGD 0.3 leaves more right than FGSM 0.3 ('x')")
+
+
+def test_nothing_to_warn_of() -> None:
+    rows = [
+        judged("x", "clean", "none", 38),
+        judged("x", "FGSM 0.3", "oblivious", 20),
+        judged("x", "FGSM 0.3", "white-box", 5),
+    ]
+    assert warnings(table_of(*rows)) == []
