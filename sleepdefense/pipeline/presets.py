@@ -15,20 +15,29 @@ PRESETS: dict[str, ExperimentConfig] = {
     "digits": ExperimentConfig(
         name="digits",
         data=DataConfig(name="digits", held_out=200),
-        classifier=ModelConfig(model="vanilla-cnn", epochs=8, batch_size=32),
-        pairs=PairsConfig(attacks="quick-training"),
-        awake=ModelConfig(model="defense-vae", settings={"width": 8}, epochs=40, batch_size=32),
-        conversion=ConversionConfig(images=512, report_images=32),
-        evaluation=EvaluationConfig(batch_size=180),
+        classifier=ModelConfig(model="c1", settings={"width": 16}, epochs=12, batch_size=32),
+        pairs=PairsConfig(attacks="FGSM,RAND+FGSM,CW(steps=10),GaussianNoise"),
+        awake=ModelConfig(
+            model="defense-vae",
+            settings={"width": 8, "latent": 32, "kl_weight": 0.1},
+            epochs=30,
+            batch_size=32,
+        ),
+        conversion=ConversionConfig(images=512, report_images=16),
+        sleep=SleepSection(controls=("shuffled",)),
+        evaluation=EvaluationConfig(images=120, batch_size=60),
     ),
     "mnist-quick": ExperimentConfig(
         name="mnist-quick",
-        data=DataConfig(name="mnist", limit=20000, held_out=1000),
-        classifier=ModelConfig(model="vanilla-cnn", epochs=2),
-        pairs=PairsConfig(attacks="FGSM,RAND+FGSM,PGD(steps=10,relative_step=0.2),GaussianNoise"),
-        awake=ModelConfig(model="defense-vae", settings={"width": 16}, epochs=8, batch_size=64),
-        evaluation=EvaluationConfig(images=1000),
-        sleep=SleepSection(),
+        data=DataConfig(name="mnist", limit=21000, held_out=1000),
+        classifier=ModelConfig(model="c1", settings={"width": 32}, epochs=5, batch_size=64),
+        pairs=PairsConfig(attacks="FGSM,RAND+FGSM,CW(steps=10),GaussianNoise"),
+        awake=ModelConfig(
+            model="defense-vae", settings={"width": 16, "kl_weight": 0.1}, epochs=12, batch_size=64
+        ),
+        conversion=ConversionConfig(report_images=32),
+        sleep=SleepSection(controls=("shuffled",)),
+        evaluation=EvaluationConfig(images=500),
     ),
 }
 """Name -> settings. "digits" needs no file and is what `sleepdefense run` does when told nothing."""

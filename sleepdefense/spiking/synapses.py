@@ -5,7 +5,8 @@ Weights and biases act rounded to multiples of 2**-grid_bits. Then every sum of 
 on the order of summation: any batch split, thread count, simulator or processor gives the same spikes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +71,12 @@ class Synapses:
         """
         if signal.dtype == torch.float64:
             signal = snap(signal, SIGNAL_BITS)
+        if signal.device.type == "cpu" or signal.dtype == torch.float64:
+            return self._map(signal, weight, bias)
+        with _full_precision():  # a GPU may take another algorithm, off by less than half a grid step
+            return snap(self._map(signal, weight, bias), self.grid_bits)
+
+    def _map(self, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.kind == "linear":
             return F.linear(signal, weight, bias)
         if self.kind == "conv1d":
@@ -81,6 +88,18 @@ class Synapses:
         shape = (-1, *[1] * (signal.ndim - 2))
         current = signal * weight.view(shape)
         return current if bias is None else current + bias.view(shape)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep a GPU from rounding what it multiplies to 10 bits (TF32)."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def grid_bits_for(weight: Tensor, bias: Tensor | None, fan_in_axes: tuple[int, ...]) -> int:
