@@ -74,6 +74,32 @@ def test_never_and_always():
     assert train.sum(axis=(0, 1)).tolist() == [0, 1000]
 
 
+def draw(index, pixel):
+    """The 32-bit number that decides on a pixel in step 0 of seed 0."""
+    word = naive.splitmix64(naive.splitmix64(index))
+    return word % 2**32 if pixel == 0 else word // 2**32
+
+
+@pytest.mark.parametrize("pixel", [0, 1])
+def test_draw_must_be_below_the_bound(pixel):
+    # Look for a draw that a float32 intensity can hit exactly: its low 8 bits are 0.
+    index = next(i for i in range(100_000) if draw(i, pixel) % 256 == 0)
+    for above, spike in ((0, 0), (256, 1)):
+        images = np.zeros((1, 2), dtype=np.float32)
+        images[0, pixel] = (draw(index, pixel) + above) / 2**32
+        train = bernoulli_train(images, np.array([index]), seed=0, first_step=0, num_steps=1)
+        assert train[0, 0, pixel] == spike
+
+
+def test_bound_is_rounded_to_the_nearest():
+    # Look for a draw small enough for a float32 intensity to lie a quarter or three quarters above it.
+    index = next(i for i in range(100_000) if draw(i, 0) < 2**22)
+    for above, spike in ((0.25, 0), (0.75, 1)):
+        images = np.array([[(draw(index, 0) + above) / 2**32]], dtype=np.float32)
+        train = bernoulli_train(images, np.array([index]), seed=0, first_step=0, num_steps=1)
+        assert train.item() == spike
+
+
 GOOD = np.zeros((2, 3), dtype=np.float32)
 
 

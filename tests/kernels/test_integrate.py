@@ -238,6 +238,10 @@ def test_bias_flows_at_every_step_and_membranes_may_sink():
     assert lone_neuron(3, -4, 5, 6) == ([0] * 6, -6)
 
 
+def test_membrane_may_leave_32_bits():
+    assert lone_neuron(1, -2_000_000_000, 5, 3) == ([0] * 3, -5_999_999_997)
+
+
 def test_layer_sees_the_spikes_of_the_same_step():
     passes_on = ChainLayer(np.ones((1, 1, 1, 1), np.int32) * 2, np.zeros(1, np.int32), 1)
     record = sleep_images(
