@@ -119,8 +119,11 @@ def as_rgb(image: Float[np.ndarray, "channel height width"]) -> NDArray[np.uint8
 
 
 def depth_colours(count: int) -> list[str]:
-    """Return one colour for each layer, from dark (first) to light (last), told apart by lightness too."""
-    steps = np.linspace(0.0, 0.86, max(count, 2))[:count]
+    """Return one colour for each layer, from dark (first) to light (last).
+
+    Both ends stay clear of black and white, since a dark page shows them with lightness inverted.
+    """
+    steps = np.linspace(0.08, 0.74, max(count, 2))[:count]
     return [matplotlib.colors.to_hex(colour) for colour in matplotlib.colormaps["viridis"](steps)]
 
 

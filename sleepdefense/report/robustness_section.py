@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from sleepdefense.evaluation.results import CLEAN, RobustnessTable
 from sleepdefense.evaluation.rows import RobustnessRow
 from sleepdefense.report.canvas import png_bytes
+from sleepdefense.report.doubts import CAVEATS, warnings
 from sleepdefense.report.markup import Html, captioned, element, figure, folded, join, missing, table
 from sleepdefense.report.record import RunRecord
 from sleepdefense.report.robustness_figures import MOST_BARS, accuracy_bars, system_styles
-from sleepdefense.report.summary import CAVEATS, percent, points, warnings
+from sleepdefense.report.summary import percent, points
 from sleepdefense.report.views import (
     OBLIVIOUS,
     WHITE_BOX,
     AttackView,
+    Change,
     Roles,
     attack_views,
     change_between,
@@ -82,7 +84,7 @@ def _table(views: Sequence[AttackView], roles: Roles) -> Html:
     )
     bodies = []
     for view in views:
-        lines = [element("tr", element("th", view.title, colspan="4", scope="rowgroup"), class_="group")]
+        lines = [_group(view.title, 4)]
         lines += [_line(view, name, styles[name][0]) for name in roles.order if name in view.cells]
         bodies.append(element("tbody", *lines))
     caption = (
@@ -124,26 +126,47 @@ def _changes(found: RobustnessTable, views: Sequence[AttackView], roles: Roles) 
     if roles.before is None or (roles.after is None and not roles.controls):
         return missing("No change to show", "there is only one network to look at")
     others = tuple(name for name in (roles.after, *roles.controls) if name is not None)
-    rows = []
+    bodies = []
     for view in views:
         models = (OBLIVIOUS, WHITE_BOX) if OBLIVIOUS in view.cells.get(roles.before, {}) else (WHITE_BOX,)
         for model in models:
-            for name in others:
-                change = change_between(found, view, roles.before, name, model)
-                if change is not None:
-                    interval = f"{100 * change.lower:+.1f} to {100 * change.upper:+.1f}"
-                    sure = "within chance" if change.is_within_chance else ""
-                    counts = (str(change.gained), str(change.lost))
-                    what = (view.title, model if view.needs_model else "")
-                    rows.append((*what, name, points(change.difference), interval, *counts, sure))
-    if not rows:
+            changes = [(name, change_between(found, view, roles.before, name, model)) for name in others]
+            lines = [_change(name, change) for name, change in changes if change is not None]
+            if lines:
+                title = f"{view.title} ({model})" if view.needs_model else view.title
+                bodies.append(element("tbody", _group(title, 6), *lines))
+    if not bodies:
         return missing("No change to show", "no attack has a result for two networks")
-    return table(
-        ("attack", "threat model", "network", "change", "interval", "won", "lost", ""),
-        rows,
-        numbers=(3, 4, 5, 6),
-        caption=f"What changed against '{roles.before}', with 95 % intervals: images won and lost. Controls "
-        "show what a change of the weights of the same size does without sleep.",
+    caption = (
+        f"What changed against '{roles.before}', with 95 % intervals: images won and lost. Controls show "
+        "what a change of the weights of the same size does without sleep."
+    )
+    titles = ("system", "change", "interval", "won", "lost", "")
+    head = element("tr", *(element("th", title, class_=_side(title)) for title in titles))
+    return captioned(element("table", element("thead", head), *bodies, class_="changes"), caption)
+
+
+def _side(title: str) -> str | None:
+    return "number" if title in ("change", "interval", "won", "lost") else None
+
+
+def _group(title: str, columns: int) -> Html:
+    """Return the heading of the rows of one attack."""
+    return element("tr", element("th", title, colspan=str(columns), scope="rowgroup"), class_="group")
+
+
+def _change(name: str, change: Change) -> Html:
+    numbers = (
+        points(change.difference),
+        f"{100 * change.lower:+.1f} to {100 * change.upper:+.1f}",
+        str(change.gained),
+        str(change.lost),
+    )
+    return element(
+        "tr",
+        element("td", name),
+        *(element("td", number, class_="number") for number in numbers),
+        element("td", "within chance" if change.is_within_chance else ""),
     )
 
 
@@ -180,7 +203,7 @@ def _all_rows(found: RobustnessTable) -> Html:
             row.threat_model,
             row.norm,
             f"{row.correct} / {row.n}",
-            f"{row.median_distance:.4g}",
+            "" if row.key == CLEAN else f"{row.median_distance:.4g}",
             row.status,
         )
         for row in found.rows

@@ -66,10 +66,7 @@ def diary_section(record: RunRecord) -> Html:
     """Return the curves of the diary, the facts of each layer and of the guard."""
     naps = [nap for nap in record.naps if nap.stages]
     if not naps:
-        why = (
-            record.naps[0].notes[0] if record.naps and record.naps[0].notes else record.why_absent("sleep.h5")
-        )
-        return missing("No sleep", why)
+        return missing("No sleep", _why_no_sleep(record))
     drawn = [
         figure(
             png_bytes(diary_curve(naps, quantity, dose=record.dose)),
@@ -91,6 +88,13 @@ def diary_section(record: RunRecord) -> Html:
         element("div", *drawn, class_="figures"),
         *(_nap(nap, place, len(naps), record.dose) for place, nap in enumerate(naps)),
     )
+
+
+def _why_no_sleep(record: RunRecord) -> str:
+    settings = (record.config or {}).get("sleep", {})
+    if isinstance(settings, dict) and settings.get("settings", {}).get("rho") == 0:
+        return "the settings ask for a dose of 0"
+    return record.why_absent("sleep.h5")
 
 
 def _in_words(record: RunRecord, naps: list[SleepDiary]) -> str:

@@ -51,7 +51,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem 1.1rem .3rem 0; b
 th { font-weight: 600; } thead th { color: var(--soft); vertical-align: bottom; }
 td { overflow-wrap: break-word; max-width: 28rem; } td code { font-size: .75rem; overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; } .number:last-child { padding-right: 0; }
-.accuracy { width: 100%; max-width: 50rem; } .accuracy .group th { padding-top: 1.1rem; }
+.accuracy { width: 100%; max-width: 50rem; } .group th { padding-top: 1.1rem; }
 .accuracy small { display: inline-block; min-width: 5.6rem; } .accuracy b { font-weight: 600; }
 .bar { display: block; height: 3px; background: var(--line); margin-top: 3px; border-radius: 2px;
   overflow: hidden; }
@@ -83,7 +83,8 @@ pre { background: var(--panel); padding: .7rem .9rem; border-radius: .4rem; whit
   .row { grid-template-columns: repeat(8, minmax(0, 1fr)); gap: .2rem .25rem; }
   .row .title { grid-column: 1 / -1; margin-top: .3rem; } .row figcaption { font-size: .68rem; }
   th, td { padding-right: .7rem; }
-  .scroll table:not(.accuracy) td { white-space: nowrap; } .true { display: none; }
+  .scroll td { white-space: nowrap; } .true { display: none; }
+  .accuracy td:not(.number), .changes td:not(.number) { white-space: normal; }
   .accuracy small { display: block; min-width: 0; }
 }
 @media print {

@@ -132,3 +132,9 @@ def test_page_is_written_whole(tmp_path: Path) -> None:
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"absent/report\.html"):
         write_page(RunRecord(), tmp_path / "absent" / "report.html")
+
+
+def test_sleep_of_dose_zero_is_told_from_one_that_is_missing() -> None:
+    config = {"sleep": {"settings": {"rho": 0}}}
+    assert "No sleep: </strong>the settings ask for a dose of 0" in render_page(RunRecord(config=config))
+    assert "No sleep: </strong>this run has no such part" in render_page(RunRecord())

@@ -2,7 +2,7 @@
 
 from report_samples import judged, paper_table, table_of
 
-from sleepdefense.report.summary import summary_paragraphs, warnings
+from sleepdefense.report.summary import summary_paragraphs
 
 
 def test_summary_gives_level_change_and_controls() -> None:
@@ -41,38 +41,12 @@ def test_run_without_sleep_says_so() -> None:
     )
 
 
-def test_failed_and_doubtful_rows_are_warned_of() -> None:
-    words = " ".join(warnings(paper_table()))
-    assert "3 of 18 rows could not be measured" in words
-    assert "3 rows come from attacks that found no gradient" in words
-
-
-def test_attack_through_the_defence_that_does_less_harm_is_suspicious() -> None:
-    rows = [
-        judged("x", "clean", "none", 38),
-        judged("x", "FGSM 0.3", "oblivious", 5),
-        judged("x", "FGSM 0.3", "white-box", 35),
-    ]
-    (words,) = warnings(table_of(*rows))
-    assert "masked gradients" in words
-    assert "'x' under FGSM 0.3, Linf" in words
-
-
-def test_iterated_attack_weaker_than_one_step_is_named() -> None:
-    rows = [
-        judged("x", "clean", "none", 38),
-        judged("x", "FGSM 0.3", "white-box", 1),
-        judged("x", "PGD 0.3", "white-box", 20, spec="PGD(epsilon=0.3,steps=2)"),
-        judged("x", "Other 0.3", "white-box", 30, spec="NoSuchAttack"),
-    ]
-    (words,) = warnings(table_of(*rows))
-    assert words.startswith("PGD 0.3 leaves more right than FGSM 0.3 ('x')")
-
-
-def test_nothing_to_warn_of() -> None:
-    rows = [
-        judged("x", "clean", "none", 38),
-        judged("x", "FGSM 0.3", "oblivious", 20),
-        judged("x", "FGSM 0.3", "white-box", 5),
-    ]
-    assert warnings(table_of(*rows)) == []
+def test_worst_case_of_several_attacks_is_told() -> None:
+    rows = []
+    for name, right in (("before sleep", 20), ("after sleep", 10)):
+        rows += [judged(name, "clean", "none", 30), judged(name, "FGSM 0.3", "white-box", right)]
+        rows += [judged(name, "PGD 0.3", "white-box", right - 4)]
+    assert (
+        "All 2 white-box attacks in Linf together, image by image, leave 40.0 % before sleep and 15.0 % "
+        "after it." in summary_paragraphs(table_of(*rows))[0]
+    )
