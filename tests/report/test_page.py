@@ -98,7 +98,7 @@ def test_any_part_may_be_missing(part: str) -> None:
 
 @pytest.mark.slow
 def test_same_record_gives_the_same_page() -> None:
-    pages = [render_page(small_record(naps=(), weights=(), trainings=())) for _ in range(2)]
+    pages = [render_page(small_record(naps=(), weights=(), rasters={})) for _ in range(2)]
     assert pages[0] == pages[1]
 
 
