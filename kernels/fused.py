@@ -240,6 +240,8 @@ def _learn_(
         first_kx = min(max(0, -left), kernel_w)
         last_kx = max(first_kx, min(kernel_w, width - left))
         run = (last_kx - first_kx) * num_channels
+        first_paired = 0 if rule.depress_outside else first_kx
+        last_paired = kernel_w if rule.depress_outside else last_kx
         for ky in range(kernel_h):
             y = top + ky
             row = (feature * kernel_h + ky) * kernel_w
@@ -250,8 +252,8 @@ def _learn_(
                 plus, visible = tally.potentiation[at : at + run], seen[unit : unit + run]
                 for n in range(run):
                     plus[n] += np.int32(visible[n] >= earliest and visible[n] <= latest)
-            for kx in range(kernel_w):
-                if rule.depress_outside or (row_inside and kx >= first_kx and kx < last_kx):
+            if row_inside or rule.depress_outside:
+                for kx in range(first_paired, last_paired):
                     tally.paired[first_tap + row + kx] += 1
 
 
