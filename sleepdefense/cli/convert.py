@@ -65,7 +65,6 @@ def command(
     from sleepdefense.errors import CheckpointError
     from sleepdefense.pipeline import Context, convert_step, wake_step
 
-    options.limit_threads(threads)
     kind = load_checkpoint(checkpoint, kind=("awake", "spiking")).kind
     wanted = to or ("spiking" if kind == "awake" else "awake")
     if wanted == kind:

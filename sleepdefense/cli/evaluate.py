@@ -70,7 +70,6 @@ def command(
     """
     from sleepdefense.pipeline import evaluate_step
 
-    options.limit_threads(threads)
     with progress_bar() as progress:
         table = evaluate_step(
             checkpoint,

@@ -47,7 +47,9 @@ def out(what: str, *, required: bool = True) -> Callable[[_F], _F]:
 seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
 )
-threads = click.option("--threads", type=click.IntRange(min=1), help="Threads; default one for each core.")
+threads = click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of the sleep kernels; default one a core."
+)
 device = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -77,11 +79,3 @@ def command_line() -> str:
         else:
             parts.append(f"{parameter.opts[0]} {shown}")
     return " ".join(parts)
-
-
-def limit_threads(count: int | None) -> None:
-    """Tell torch how many threads it may use."""
-    if count is not None:
-        import torch
-
-        torch.set_num_threads(count)

@@ -61,7 +61,6 @@ def command(
         settings = dataclasses.replace(settings, data=dataclasses.replace(settings.data, limit=limit))
     if epochs is not None:
         settings = dataclasses.replace(settings, awake=dataclasses.replace(settings.awake, epochs=epochs))
-    options.limit_threads(threads)
     with progress_bar() as progress:
         context = Context(
             command=options.command_line(),

@@ -84,7 +84,6 @@ def command(
     from sleepdefense.data import load_data
     from sleepdefense.pipeline import Context, train_step
 
-    options.limit_threads(threads)
     train, _ = load_data(data_name, data_dir=data_dir, limit=limit)
     config = ModelConfig(
         model=model,

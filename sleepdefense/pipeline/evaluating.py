@@ -10,7 +10,7 @@ from sleepdefense.data import load_data
 from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation import RobustnessTable, evaluate
 from sleepdefense.models import AbstractPurifier, Purified, model_from_checkpoint
-from sleepdefense.pipeline.context import Progress
+from sleepdefense.pipeline.context import Progress, fixed_arithmetic
 
 THREAT_MODELS = ("all", "oblivious", "white-box")
 
@@ -31,6 +31,7 @@ class _Seen(nn.Module):
         return {self.threat_model: self.system.attack_surfaces()[self.threat_model]}
 
 
+@fixed_arithmetic()
 def evaluate_step(
     checkpoint: Path,
     *,

@@ -21,7 +21,7 @@ from sleepdefense.evaluation import RobustnessTable, evaluate_systems
 from sleepdefense.models import Purified
 from sleepdefense.models.base import AbstractClassifier
 from sleepdefense.pipeline.artifacts import save_conversion, save_rasters, save_samples
-from sleepdefense.pipeline.context import Context
+from sleepdefense.pipeline.context import Context, fixed_arithmetic
 from sleepdefense.pipeline.steps import (
     convert_step,
     make_rule,
@@ -52,6 +52,7 @@ class _Folder:
         return self.root / name
 
 
+@fixed_arithmetic()
 def run(
     config: ExperimentConfig, out: Path, context: Context, *, data_dir: Path | None = None
 ) -> RobustnessTable:

@@ -32,7 +32,7 @@ from sleepdefense.errors import ConfigError
 from sleepdefense.models import build_model
 from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier, AbstractPurifier
 from sleepdefense.models.saving import awake_checkpoint, model_from_checkpoint
-from sleepdefense.pipeline.context import Context
+from sleepdefense.pipeline.context import Context, fixed_arithmetic
 from sleepdefense.pipeline.provenance import fingerprint, finished, provenance, versions
 from sleepdefense.spiking import SpikingNetwork, simulate
 from sleepdefense.training import TrainConfig, train, train_classifier
@@ -64,6 +64,7 @@ def new_model(config: ModelConfig, data: ImageSet, *, seed: int) -> AbstractAwak
         return build_model(config.model, settings, seed=seed)
 
 
+@fixed_arithmetic()
 def train_step(
     config: ModelConfig,
     data: ImageSet,
@@ -156,6 +157,7 @@ def _undisturbed(data: ImageSet) -> PairSet:
     )
 
 
+@fixed_arithmetic()
 def convert_step(
     awake: Path, data: ImageSet, out: Path, context: Context, *, config: ConversionConfig, seed: int = 0
 ) -> SpikingNetwork:
@@ -179,6 +181,7 @@ def convert_step(
     return network
 
 
+@fixed_arithmetic()
 def wake_step(spiking: Path, out: Path, context: Context) -> nn.Module:
     """Convert a spiking checkpoint back into an awake one."""
     source = load_checkpoint(spiking, kind="spiking")
@@ -198,6 +201,7 @@ def wake_step(spiking: Path, out: Path, context: Context) -> nn.Module:
     return model
 
 
+@fixed_arithmetic()
 def sleep_step(
     spiking: Path,
     data: ImageSet,
@@ -315,6 +319,7 @@ def _measures(network: SpikingNetwork, images: Tensor) -> Mapping[str, Callable[
     return {"ELBO": elbo}
 
 
+@fixed_arithmetic()
 def refresh(
     awake: Path,
     out: Path,
