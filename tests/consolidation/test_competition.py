@@ -21,10 +21,13 @@ def test_one_number_serves_all_stages_and_a_tuple_each(conv):
 
 
 def test_elsewhere_the_radius_follows_the_size_as_in_the_paper():
-    layers = [nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 4, 3, stride=2), nn.ReLU()]
-    layers += [nn.Flatten(), nn.Linear(36, 32), nn.ReLU(), nn.Linear(32, 8), nn.ReLU()]
+    def layers() -> nn.Module:
+        convolutions = [nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 4, 3, stride=2), nn.ReLU()]
+        linear = [nn.Flatten(), nn.Linear(36, 32), nn.ReLU(), nn.Linear(32, 8), nn.ReLU()]
+        return nn.Sequential(*convolutions, *linear)
+
     # Sides of 8 and 3 pixels: round(log2(8)) - 2 = 1, round(log2(3)) - 2 = 0; a quarter of 32 and of 8 units.
-    assert settled(spiking(seeded(nn.Sequential, *layers))) == [(5, 1), (5, 0), (8, 0), (2, 0)]
+    assert settled(spiking(seeded(layers))) == [(5, 1), (5, 0), (8, 0), (2, 0)]
 
 
 def test_a_tuple_of_another_length_is_refused(conv):

@@ -58,6 +58,14 @@ def test_calibrated_thresholds_let_the_wanted_share_fire(conv, images):
     assert 0.1 < np.mean(shares) <= 0.2
 
 
+def test_thresholds_lie_on_the_grid_of_the_weights_they_meet(conv):
+    plan = planned(conv, threshold_mode="calibrated")
+    network = dreaming(plan, {}, {stage.unit: 0.7 for stage in plan.plastic})
+    for stage in plan.plastic:
+        units = network.node(stage.unit).threshold * 2 ** network.node(stage.name).synapses.grid_bits
+        assert units == round(units)
+
+
 def test_grown_weights_get_a_grid_on_which_sums_stay_exact(fc):
     weight = fc.weights["encoder.1"].numpy() * 3000
     network = with_masters(fc, {"encoder.1": weight})

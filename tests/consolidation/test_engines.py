@@ -6,7 +6,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from sleepers import chains, make_images, spiking
+from sleepers import chains, make_images, seeded, spiking
 from torch import nn
 
 from sleepdefense.consolidation import MirroredSTDP, SleepConfig, sleep
@@ -78,6 +78,26 @@ def test_both_engines_count_the_same(
     }
     plan, fused = present(network, images, engine="fused", threads=threads, **options)
     _, reference = present(network, images, engine="reference", **options)
+    assert_same_events(plan, fused, reference)
+
+
+@pytest.mark.parametrize("threshold_mode", ["unit", "calibrated"])
+@pytest.mark.parametrize("outside", ["skip", "depress"])
+@pytest.mark.parametrize(
+    ("competition", "order"),
+    [
+        ("image", "visible-first"),
+        ("image", "as-printed"),
+        ("step", "visible-first"),
+        ("step", "as-printed"),
+        ("none", "visible-first"),
+    ],
+)
+def test_both_engines_count_the_same_in_every_mode(conv, images, competition, order, outside, threshold_mode):
+    options = {"competition": competition, "order": order, "outside": outside, "num_steps": 6}
+    options["threshold_mode"] = threshold_mode
+    plan, fused = present(conv, images[:4], engine="fused", **options)
+    _, reference = present(conv, images[:4], engine="reference", **options)
     assert_same_events(plan, fused, reference)
 
 
@@ -169,18 +189,19 @@ def test_the_fused_engine_is_not_replaced_in_silence(residual, conv, images):
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 16), nn.ReLU()], "'2', a 'max_pool', has no place"),
         (
-            [nn.Flatten(), nn.Unflatten(1, (1, 16, 8)), nn.Conv2d(1, 2, 3), nn.ReLU()],
+            lambda: [nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 16), nn.ReLU()],
+            "'2', a 'max_pool', has no place",
+        ),
+        (
+            lambda: [nn.Flatten(), nn.Unflatten(1, (1, 16, 8)), nn.Conv2d(1, 2, 3), nn.ReLU()],
             "made of .* by reshaping",
         ),
-        ([nn.ZeroPad2d(1), nn.Conv2d(2, 2, 3), nn.ReLU()], "'2', a 'wiring', has no place"),
+        (lambda: [nn.ZeroPad2d(1), nn.Conv2d(2, 2, 3), nn.ReLU()], "'2', a 'wiring', has no place"),
     ],
 )
 def test_what_breaks_the_chain_is_named(layers, message):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = spiking(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), *layers).eval())
+    network = spiking(seeded(lambda: nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), *layers())))
     plan = settle(network, MirroredSTDP(), SleepConfig(engine="fused"))
     with pytest.raises(SleepError, match=message):
         choose_engine(plan, CPU, threads=None, backend=None)

@@ -32,11 +32,10 @@ def test_counts_of_a_linear_map_are_transposed():
     assert_array_equal(mirrored(counts), counts)
 
 
-def autoencoder(*decoder: nn.Module) -> nn.Module:
-    return seeded(
-        nn.Sequential,
+def autoencoder(decoder) -> nn.Module:
+    return nn.Sequential(
         *(nn.Conv2d(1, 3, 4, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2)),
-        *(nn.Linear(2, 48), nn.ReLU(), nn.Unflatten(1, (3, 4, 4)), *decoder),
+        *(nn.Linear(2, 48), nn.ReLU(), nn.Unflatten(1, (3, 4, 4)), *decoder()),
     )
 
 
@@ -44,16 +43,22 @@ def autoencoder(*decoder: nn.Module) -> nn.Module:
     ("decoder", "reason"),
     [
         (
-            [nn.ConvTranspose2d(3, 1, 2, stride=2)],
+            lambda: [nn.ConvTranspose2d(3, 1, 2, stride=2)],
             r"weights \(3, 1, 2, 2\), expected 'conv_transpose2d' with",
         ),
-        ([nn.ConvTranspose2d(3, 1, 4, stride=2)], r"has stride and padding \(\(2, 2\), \(0, 0\)\), expected"),
-        ([nn.Flatten(), nn.Linear(48, 64)], "is of kind 'linear'"),
-        ([nn.ConvTranspose2d(3, 1, 4, stride=2, padding=1, output_padding=1)], r"to \(1, 9, 9\), expected"),
+        (
+            lambda: [nn.ConvTranspose2d(3, 1, 4, stride=2)],
+            r"has stride and padding \(\(2, 2\), \(0, 0\)\), expected",
+        ),
+        (lambda: [nn.Flatten(), nn.Linear(48, 64)], "is of kind 'linear'"),
+        (
+            lambda: [nn.ConvTranspose2d(3, 1, 4, stride=2, padding=1, output_padding=1)],
+            r"to \(1, 9, 9\), expected",
+        ),
     ],
 )
 def test_what_does_not_mirror_is_said(decoder, reason):
-    mirror = mirror_of(spiking(autoencoder(*decoder)))
+    mirror = mirror_of(spiking(seeded(autoencoder, decoder)))
     assert mirror.twins == {}
     (note,) = mirror.notes
     assert note.startswith("stage '0' has no mirror twin: ")
@@ -61,5 +66,5 @@ def test_what_does_not_mirror_is_said(decoder, reason):
 
 
 def test_a_stage_beyond_the_decoder_has_no_twin():
-    network = spiking(seeded(nn.Sequential, nn.Conv2d(1, 2, 3), nn.ReLU()))
+    network = spiking(seeded(lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())))
     assert mirror_of(network).notes == ("stage '0' has no mirror twin: nothing is left at its place",)

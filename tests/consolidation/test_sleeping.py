@@ -140,7 +140,7 @@ def test_the_strength_brings_the_dose_in_about_the_batches_asked_for(conv, image
 
 
 def test_a_silent_stage_is_named_with_a_remedy(images):
-    model = seeded(nn.Sequential, nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 3, 3), nn.ReLU())
+    model = seeded(lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 3, 3), nn.ReLU()))
     network = spiking(model)
     network = network.with_weights({"2": -network.weights["2"].abs()})
     bias = dataclasses.replace(network.node("2").synapses, bias=None)
