@@ -39,7 +39,7 @@ class SleepConfig:
         radius: Reach of the inhibition, in pixels, >= 0, given like `k`.
         stages: The stages that sleep, by name; None: all that can.
         threshold_mode: "unit": the threshold of the conversion. "calibrated": the thresholds keep the
-            ratio of `thresholds`, on a scale at which the share `firing_share` of the neurons fires.
+            ratio of `thresholds`, on the largest scale at which `firing_share` of each stage still fires.
             "absolute": `thresholds` as they are, on weights mapped to [0, 1] and without biases.
         thresholds: One > 0 for each stage that can sleep; None: 36 for the first and the last, 23 between.
         firing_share: For "calibrated": neurons that fire at least once an image, as a fraction in (0, 1).

@@ -12,7 +12,7 @@ from torch import Tensor
 from sleepdefense.consolidation.config import SleepConfig
 from sleepdefense.consolidation.plan import SleepPlan
 from sleepdefense.consolidation.plasticity import PlasticStage
-from sleepdefense.errors import ConfigError
+from sleepdefense.errors import ConfigError, SleepError
 from sleepdefense.spiking.network import SpikingNetwork, SpikingNode
 from sleepdefense.spiking.simulate import simulate
 from sleepdefense.spiking.synapses import Synapses, grid_bits_for
@@ -21,6 +21,7 @@ Masters = Mapping[str, NDArray[np.float32]]
 
 _OUTER, _INNER = 36.0, 23.0
 _OCTAVE = 8  # calibrated thresholds are searched on a scale of eight values an octave
+_CALIBRATION_IMAGES = 16
 _SEARCH = (-6 * _OCTAVE, 10 * _OCTAVE)
 
 
@@ -56,13 +57,17 @@ def thresholds_of(stages: tuple[PlasticStage, ...], config: SleepConfig) -> dict
 def find_thresholds(plan: SleepPlan, images: Tensor) -> dict[str, float]:
     """Return theta of every firing node whose threshold differs from the converted one.
 
-    "calibrated" takes theta = c * printed / largest printed, with the smallest c, in steps of an eighth of an
-    octave, at which no more than `firing_share` of the neurons, averaged over the stages, fire at least once
-    while an image is presented.
+    "calibrated" takes theta = c * printed / largest printed, with the largest c, in steps of an eighth of an
+    octave, at which in every stage the share `firing_share` of the neurons, or more, fires at least once an
+    image; measured on the first images.
 
     Args:
         plan: What is settled.
         images: For "calibrated": some images, (batch, *unit).
+
+    Raises:
+        ConfigError: There are not as many thresholds as stages.
+        SleepError: No c lets enough neurons fire.
     """
     mode = plan.config.threshold_mode
     if mode == "unit":
@@ -70,16 +75,22 @@ def find_thresholds(plan: SleepPlan, images: Tensor) -> dict[str, float]:
     printed = thresholds_of(plan.plastic, plan.config)
     if mode == "absolute":
         return printed
-    largest = max(printed.values())
     low, high = _SEARCH
     while low < high:
-        middle = (low + high) // 2
-        thresholds = {unit: 2.0 ** (middle / _OCTAVE) * value / largest for unit, value in printed.items()}
-        if _firing_share(plan, thresholds, images) <= plan.config.firing_share:
-            high = middle
+        middle = (low + high + 1) // 2
+        if min(_firing_shares(plan, _scaled(printed, middle), images).values()) >= plan.config.firing_share:
+            low = middle
         else:
-            low = middle + 1
-    return {unit: 2.0 ** (low / _OCTAVE) * value / largest for unit, value in printed.items()}
+            high = middle - 1
+    found = _scaled(printed, low)
+    shares = _firing_shares(plan, found, images)
+    stage = min(plan.plastic, key=lambda stage: shares[stage.unit])
+    if shares[stage.unit] < plan.config.firing_share:
+        raise SleepError(
+            f"no threshold lets enough neurons of stage {stage.name!r} fire: {shares[stage.unit]:.3f} of them "
+            f"do at the lowest, expected {plan.config.firing_share}. Lower 'firing_share', or take more steps."
+        )
+    return found
 
 
 def dreaming(plan: SleepPlan, masters: Masters, thresholds: Mapping[str, float]) -> SpikingNetwork:
@@ -140,14 +151,20 @@ def _with_threshold(node: SpikingNode, threshold: float, grid_bits: int) -> Spik
     return replace(node, threshold=math.ldexp(units, -grid_bits))
 
 
-def _firing_share(plan: SleepPlan, thresholds: Mapping[str, float], images: Tensor) -> float:
-    units = {stage.unit for stage in plan.plastic}
+def _scaled(printed: Mapping[str, float], octave_part: int) -> dict[str, float]:
+    largest = max(printed.values())
+    return {unit: 2.0 ** (octave_part / _OCTAVE) * value / largest for unit, value in printed.items()}
+
+
+def _firing_shares(plan: SleepPlan, thresholds: Mapping[str, float], images: Tensor) -> dict[str, float]:
+    """Return the fraction of the neurons of each unit that fire at least once an image."""
+    units = [stage.unit for stage in plan.plastic]
     record = simulate(
         dreaming(plan, {}, thresholds),
-        images,
+        images[:_CALIBRATION_IMAGES],
         num_steps=plan.config.num_steps,
         encoder="bernoulli",
         seed=plan.config.seed,
-        until=units,
+        until=set(units),
     )
-    return sum(float((record.rates[unit] > 0).double().mean()) for unit in units) / len(units)
+    return {unit: float((record.rates[unit] > 0).double().mean()) for unit in units}

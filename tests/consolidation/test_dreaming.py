@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sleepdefense.consolidation import MirroredSTDP, SleepConfig, sleep
 from sleepdefense.consolidation.dreaming import dreaming, find_thresholds, thresholds_of, with_masters
 from sleepdefense.consolidation.plan import settle
-from sleepdefense.errors import ConfigError
+from sleepdefense.errors import ConfigError, SleepError
 from sleepdefense.spiking import simulate
 
 
@@ -55,7 +55,13 @@ def test_calibrated_thresholds_let_the_wanted_share_fire(conv, images):
         until=set(thresholds),
     )
     shares = [float((record.rates[unit] > 0).double().mean()) for unit in thresholds]
-    assert 0.1 < np.mean(shares) <= 0.2
+    assert 0.2 <= min(shares) < 0.35
+    assert_allclose(np.array(list(thresholds.values())) / max(thresholds.values()), [1, 23 / 36, 23 / 36, 1])
+
+
+def test_a_share_that_cannot_fire_is_an_error(conv, images):
+    with pytest.raises(SleepError, match=r"no threshold lets enough neurons of stage 'encoder.\d' fire: 0"):
+        find_thresholds(planned(conv, threshold_mode="calibrated", firing_share=0.999999), images)
 
 
 def test_thresholds_lie_on_the_grid_of_the_weights_they_meet(conv):
