@@ -87,8 +87,9 @@ def find_thresholds(plan: SleepPlan, images: Tensor) -> dict[str, float]:
     stage = min(plan.plastic, key=lambda stage: shares[stage.unit])
     if shares[stage.unit] < plan.config.firing_share:
         raise SleepError(
-            f"no threshold lets enough neurons of stage {stage.name!r} fire: {shares[stage.unit]:.3f} of them "
-            f"do at the lowest, expected {plan.config.firing_share}. Lower 'firing_share', or take more steps."
+            f"no threshold lets enough neurons of stage {stage.name!r} fire: {shares[stage.unit]:.3f} of "
+            f"them do at the lowest, expected {plan.config.firing_share}. Lower 'firing_share', or take more "
+            "steps."
         )
     return found
 
