@@ -14,6 +14,7 @@ _kernels = b"".join(path.read_bytes() for path in sorted((ROOT / "kernels").glob
 _key = hashlib.sha256(os.environ["NUMBA_BOUNDSCHECK"].encode() + _kernels).hexdigest()[:12]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba_cache" / _key))
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 settings.register_profile("sleepdefense", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("sleepdefense")
 

@@ -1,6 +1,7 @@
 """The group of commands, each loaded when it is asked for."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -53,9 +54,13 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
+    Threads of torch that wait for each other do so asleep: spinning, as is their default, makes every step
+    many times slower as soon as another process wants the same core.
+
     Exits with 0; with 1 after an error of ours, or an interruption, told in one line; with 2 after a wrong
     usage. Anything else is a bug and keeps its traceback.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     try:
         status: Any = group.main(args=arguments, prog_name="sleepdefense", standalone_mode=False)
     except click.ClickException as error:

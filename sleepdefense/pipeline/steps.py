@@ -16,8 +16,7 @@ from sleepdefense.attacks.pairs import adversarial_pairs
 from sleepdefense.checkpoint import file_digest, load_checkpoint, save_checkpoint
 from sleepdefense.config import ConversionConfig, ModelConfig, PairsConfig, SleepSection
 from sleepdefense.consolidation import (
-    STDP,
-    MirroredSTDP,
+    RULES,
     SleepConfig,
     Slept,
     accuracy_guard,
@@ -36,9 +35,6 @@ from sleepdefense.pipeline.context import Context, fixed_arithmetic
 from sleepdefense.pipeline.provenance import fingerprint, finished, provenance, versions
 from sleepdefense.spiking import SpikingNetwork, simulate
 from sleepdefense.training import TrainConfig, train, train_classifier
-
-RULES = {rule.name: rule for rule in (MirroredSTDP, STDP)}
-"""Learning rules by name."""
 
 ELBO_IMAGES = 32
 ELBO_STEPS = 16
@@ -255,6 +251,7 @@ def sleep_step(
         measures=_measures(network, data.images[:ELBO_IMAGES]),
         checkpoint=out.with_name(f"{out.stem}.state.h5") if state is None else state,
         resume=context.resume,
+        force=context.force,
         progress=context.progress,
         threads=context.threads,
     )
