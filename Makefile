@@ -9,7 +9,7 @@ demo: $(VENV)/.ready  ## run the whole pipeline on the embedded digits, to a rep
 	$(BIN)/sleepdefense run --out demo --resume
 
 test: $(VENV)/.ready  ## run the default test suite
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -rs
 
 lint: $(VENV)/.ready  ## style, types, layers
 	$(BIN)/ruff check .

@@ -15,12 +15,12 @@ PRESETS: dict[str, ExperimentConfig] = {
     "digits": ExperimentConfig(
         name="digits",
         data=DataConfig(name="digits", held_out=200),
-        classifier=ModelConfig(model="c1", settings={"width": 16}, epochs=12, batch_size=32),
-        pairs=PairsConfig(attacks="FGSM,RAND+FGSM,CW(steps=10),GaussianNoise"),
+        classifier=ModelConfig(model="c1", settings={"width": 16}, epochs=25, batch_size=32),
+        pairs=PairsConfig(attacks="FGSM,RAND+FGSM,CW(steps=10),GaussianNoise,GaussianNoise:0.01"),
         awake=ModelConfig(
             model="defense-vae",
             settings={"width": 8, "latent": 32, "kl_weight": 0.1},
-            epochs=30,
+            epochs=40,
             batch_size=32,
         ),
         conversion=ConversionConfig(images=512, report_images=16),
