@@ -12,11 +12,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sleepdefense.errors import ConfigError
 
-_T = TypeVar("_T")
 Settings = Mapping[str, Any]
 
 
@@ -230,7 +229,8 @@ def config_from_mapping(values: Mapping[str, Any]) -> ExperimentConfig:
             found[key] = _build(key, _SECTIONS[key], value)
         else:
             found[key] = value
-    return _build("", ExperimentConfig, found)
+    config: ExperimentConfig = _build("", ExperimentConfig, found)
+    return config
 
 
 def load_config(path: Path) -> ExperimentConfig:
@@ -249,8 +249,8 @@ def load_config(path: Path) -> ExperimentConfig:
         raise ConfigError(f"'{path}': {error}") from error
 
 
-def _build(section: str, kind: type[_T], values: Mapping[str, Any]) -> _T:
-    fields = {entry.name: entry for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+def _build(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
+    fields = {entry.name: entry for entry in dataclasses.fields(kind)}
     prefix = f"{section}." if section else ""
     for key, value in values.items():
         if key not in fields:
