@@ -33,7 +33,7 @@ PRESETS: dict[str, ExperimentConfig] = {
         classifier=ModelConfig(model="c1", settings={"width": 32}, epochs=5, batch_size=64),
         pairs=PairsConfig(attacks="FGSM,RAND+FGSM,CW(steps=10),GaussianNoise"),
         awake=ModelConfig(
-            model="defense-vae", settings={"width": 16, "kl_weight": 0.1}, epochs=10, batch_size=64
+            model="defense-vae", settings={"width": 16, "kl_weight": 0.1}, epochs=12, batch_size=64
         ),
         conversion=ConversionConfig(report_images=16),
         sleep=SleepSection(controls=("shuffled",)),
