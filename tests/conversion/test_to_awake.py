@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from sleepdefense.conversion import to_awake, to_spiking
 from sleepdefense.errors import ConversionError
+from sleepdefense.spiking import simulate
 
 
 def normed() -> nn.Sequential:
@@ -74,3 +75,38 @@ def test_weights_that_are_not_finite_do_not_wake() -> None:
     broken = network.with_weights({"0": torch.full_like(network.weights["0"], torch.nan)})
     with pytest.raises(ConversionError, match="layer '0' slept into weights that are not finite"):
         to_awake(broken)
+
+
+def test_networks_on_sequences_convert_and_come_back() -> None:
+    """One-dimensional convolutions, norms and pools, and a batch norm behind a linear map."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        model = nn.Sequential(
+            nn.Conv1d(3, 4, 3, padding=1),
+            nn.BatchNorm1d(4),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(4, 5, 3),
+            nn.ReLU(),
+            nn.AvgPool1d(2),
+            nn.Flatten(),
+            nn.Linear(15, 6),
+            nn.BatchNorm1d(6),
+            nn.ReLU(),
+            nn.Linear(6, 2),
+        )
+        nn.init.uniform_(model[1].running_mean, -0.3, 0.3)
+        nn.init.uniform_(model[9].running_var, 0.3, 2.0)
+    model.eval()
+    x = torch.rand(12, 3, 16, generator=torch.Generator().manual_seed(1))
+    network = to_spiking(model, x, percentile=100)
+    woken = to_awake(network).state_dict()
+    assert all(torch.equal(woken[name], value) for name, value in model.state_dict().items())
+    with torch.no_grad():
+        awake = model(x)
+    errors = [
+        float((simulate(network, x, num_steps=steps).outputs["output"] - awake).abs().max())
+        for steps in (16, 1024)
+    ]
+    assert errors[1] < 0.02 * float(awake.abs().max())
+    assert errors[1] < errors[0] / 8
