@@ -43,12 +43,14 @@ def settle(network: SpikingNetwork, rule: AbstractRule, config: SleepConfig) -> 
     """
     plasticity = find_plasticity(network)
     stages = choose_stages(plasticity, config.stages)
-    notes = [f"layer {name!r} does not sleep: it {reason}" for name, reason in plasticity.reasons.items()]
+    notes: list[str] = []
     twins: Mapping[str, str] = {}
     if rule.twin_gain() > 0:
         mirror = find_mirror(network, plasticity.stages)
         twins = {stage.name: mirror.twins[stage.name] for stage in stages if stage.name in mirror.twins}
         notes += mirror.notes
+    awake = (name for name in plasticity.reasons if name not in twins.values())
+    notes = [*(f"layer {name!r} does not sleep: it {plasticity.reasons[name]}" for name in awake), *notes]
     return SleepPlan(
         network=network,
         plastic=plasticity.stages,
