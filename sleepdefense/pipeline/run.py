@@ -40,6 +40,12 @@ AFTER = "defence after sleep"
 CLASSIFIER_BEFORE = "before sleep"
 CLASSIFIER_AFTER = "after sleep"
 SAMPLES = 8
+PARTS = (
+    *("classifier*.h5", "awake*.h5", "pairs.h5", "spiking.h5", "sleep.h5", "slept.h5", "woken.h5", "nap*.h5"),
+    *("rasters.h5", "samples.h5", "results.h5", "config.json", "conversion.json", "results.json"),
+    *("timings.json", "report.html"),
+)
+"""Names of the files of a run: all that --force removes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def run(
     held_out = train.part(len(train) - config.data.held_out, len(train))
     if config.evaluation.images is not None:
         test = test.take(config.evaluation.images)
-    step = dataclasses.replace(context, resume=True)
+    step = dataclasses.replace(context, resume=True, force=False)  # what is not wanted is gone
     clock = _Clock(folder["timings.json"])
     is_classifier = isinstance(new_model(config.awake, train.take(1), seed=0), AbstractClassifier)
 
@@ -154,7 +160,12 @@ def _open(out: Path, config: ExperimentConfig, context: Context) -> _Folder:
     text = json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n"
     if out.exists() and not out.is_dir():
         raise ConfigError(f"'{out}' is a file: --out must name a folder")
-    if out.exists() and any(out.iterdir()):
+    found = [path for path in out.iterdir() if not path.name.startswith(".")] if out.exists() else []
+    if found and not settings.exists():
+        raise ConfigError(
+            f"'{out}' holds other files and no run, which --force shall not touch: give another --out"
+        )
+    if found:
         if not (context.resume or context.force):
             raise ConfigError(f"'{out}' is not empty: go on with --resume, or start anew with --force")
         same = settings.exists() and settings.read_text(encoding="utf-8") == text
@@ -169,10 +180,10 @@ def _open(out: Path, config: ExperimentConfig, context: Context) -> _Folder:
 
 def _clear(out: Path) -> None:
     """Remove the results of a run, and nothing else."""
-    for pattern in ("*.h5", "*.json", "report.html"):
+    for pattern in PARTS:
         for path in out.glob(pattern):
             path.unlink()
-    for parts in out.glob("*.h5.parts"):
+    for parts in (*out.glob("pairs.h5.parts"), *out.glob("results.h5.parts")):
         for path in parts.iterdir():
             path.unlink()
         parts.rmdir()

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,19 @@ def test_naps_come_with_awake_training_between(tmp_path: Path) -> None:
 def test_the_report_of_a_run_is_one_page(finished_run: Path) -> None:
     page = render_page(load_record(finished_run))
     assert "defence after sleep" in page
+
+
+def test_force_removes_a_run_and_nothing_else(finished_run: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "precious.h5").write_text("not yours")
+    for context in (Context(), Context(force=True), Context(resume=True)):
+        with pytest.raises(ConfigError, match="holds other files and no run"):
+            run(tiny(), mine, context)
+    assert (mine / "precious.h5").read_text() == "not yours"
+    shutil.copytree(finished_run, tmp_path / "run")
+    (tmp_path / "run" / "precious.h5").write_text("not yours")
+    run(tiny(), tmp_path / "run", Context(force=True))
+    assert (tmp_path / "run" / "precious.h5").read_text() == "not yours"
+    (tmp_path / "run" / "precious.h5").unlink()
+    assert results(tmp_path / "run") == results(finished_run)
