@@ -1,38 +1,20 @@
 """The fast engine: a plain chain of layers, compiled from pixels to counts."""
 
-import itertools
-import math
 import os
 from collections.abc import Set
-from dataclasses import dataclass
 from typing import cast, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
+from sleepdefense.consolidation.chain_links import chain_layer, find_chain
 from sleepdefense.consolidation.engine import AbstractEngine, BatchEvents
 from sleepdefense.consolidation.plan import SleepPlan
-from sleepdefense.consolidation.plasticity import PlasticStage, Shape3
-from sleepdefense.errors import ConfigError, SleepError
-from sleepdefense.kernels import ChainLayer, Competition, sleep_images
-from sleepdefense.spiking.network import SpikingNetwork, SpikingNode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """One layer of the chain.
-
-    Attributes:
-        stage: The layer; it may sleep or not.
-        kernel: Its weight's shape as a convolution over the layer before, which for a linear map behind a
-            flattening is a kernel that covers it whole.
-    """
-
-    stage: PlasticStage
-    kernel: tuple[int, int, int, int]
+from sleepdefense.errors import ConfigError
+from sleepdefense.kernels import Competition, sleep_images
+from sleepdefense.spiking.network import SpikingNetwork
 
 
 @final
@@ -67,7 +49,7 @@ class FusedEngine(AbstractEngine):
                 images.detach().cpu().float().numpy().reshape(len(images), *self.image_shape)
             ),
             index,
-            [_layer(network, link) for link in self.links],
+            [chain_layer(network, link) for link in self.links],
             seed=config.seed,
             num_steps=config.num_steps,
             competition=cast(Competition, config.competition),
@@ -88,72 +70,3 @@ class FusedEngine(AbstractEngine):
                 stage.name: int(record.spike_count[names.index(stage.name)]) for stage in self.plan.stages
             },
         )
-
-
-def find_chain(plan: SleepPlan) -> tuple[Shape3, tuple[Link, ...]]:
-    """Return the image's shape and the layers from it to the last stage that sleeps.
-
-    Raises:
-        SleepError: On the way is something else than convolutions, linear maps, neurons and reshaping.
-    """
-    network = plan.network
-    plastic = {stage.name: stage for stage in plan.plastic}
-    wanted = network.ancestors({stage.unit for stage in plan.stages})
-    nodes = [node for node in network.nodes if node.name in wanted]
-    image_shape = layout = _as_three(nodes[0].shape)
-    links: list[Link] = []
-    for before, node in itertools.pairwise(nodes):
-        if node.inputs != (before.name,) or node.gains != (1.0,):
-            raise SleepError(f"the network is no chain: {node.name!r} joins or scales {node.inputs}")
-        if node.op == "wiring" and _only_reshapes(node, before.shape):
-            if not links:
-                image_shape = layout = _as_three(node.shape)
-        elif node.op == "synapses" and node.name in plastic:
-            stage = plastic[node.name]
-            links.append(_link(stage, before.shape, layout))
-            layout = stage.hidden
-        elif node.op != "fire":
-            raise SleepError(f"{node.name!r}, a {node.op!r}, has no place in the fused engine")
-    return image_shape, tuple(links)
-
-
-def _link(stage: PlasticStage, shape: tuple[int, ...], layout: Shape3) -> Link:
-    """Fit a layer to what comes before it: `layout` as it was produced, `shape` as it is read."""
-    if len(shape) == 1:
-        return Link(stage=stage, kernel=(stage.kernel[0], *layout))
-    if shape != layout:
-        raise SleepError(f"{stage.name!r} reads the shape {shape}, made of {layout} by reshaping")
-    return Link(stage=stage, kernel=stage.kernel)
-
-
-def _as_three(shape: tuple[int, ...]) -> Shape3:
-    """Give a shape three axes: reading order is the same."""
-    if len(shape) == 3:
-        return shape[0], shape[1], shape[2]
-    return math.prod(shape), 1, 1
-
-
-def _only_reshapes(node: SpikingNode, shape: tuple[int, ...]) -> bool:
-    """Does the operation leave all values in their reading order?"""
-    assert node.apply is not None
-    numbers = torch.arange(math.prod(shape), dtype=torch.float64)
-    result = node.apply(numbers.reshape(1, *shape))
-    return result.numel() == numbers.numel() and bool((result.flatten() == numbers).all())
-
-
-def _layer(network: SpikingNetwork, link: Link) -> ChainLayer:
-    """Bring a layer to integers in units of its grid, exactly as it acts in the simulator."""
-    synapses = network.node(link.stage.name).synapses
-    assert synapses is not None
-    weight, bias = synapses.on_grid(torch.float64, torch.device("cpu"))
-    unit = 2.0**synapses.grid_bits
-    features = link.kernel[0]
-    return ChainLayer(
-        weight=np.ascontiguousarray((weight * unit).numpy().astype(np.int32).reshape(link.kernel)),
-        bias=np.zeros(features, dtype=np.int32)
-        if bias is None
-        else np.ascontiguousarray((bias * unit).numpy().astype(np.int32)),
-        threshold=int(network.node(link.stage.unit).threshold * unit),
-        stride=link.stage.stride,
-        padding=link.stage.padding,
-    )
