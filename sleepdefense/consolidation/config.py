@@ -9,7 +9,7 @@ PerStage = int | tuple[int, ...] | None
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "competition": ("image", "step", "none"),
-    "engine": ("auto", "fused", "reference"),
+    "engine": ("auto", "fused", "torch", "reference"),
     "threshold_mode": ("unit", "calibrated", "absolute"),
     "outside": ("skip", "depress"),
     "order": ("visible-first", "as-printed"),
@@ -47,11 +47,14 @@ class SleepConfig:
             ("depress").
         order: "visible-first": a visible spike before the hidden one, or with it, potentiates.
             "as-printed": after the hidden one, or with it.
-        engine: "fused": compiled from pixels to counts, for plain chains; "reference": the spiking
-            simulator, step by step, for any network; "auto": fused where it can be. Equal results.
+        engine: "fused": compiled from pixels to counts, for plain chains; "torch": the same chains on the
+            device of the images, many steps at once; "reference": the spiking simulator, step by step, for
+            any network; "auto": for a plain chain "fused" on the processor, "torch" elsewhere. Equal results.
         seed: Of the spike trains, in [0, 2**63).
         measure_every: Batches between two evaluations of the measures, >= 1.
         save_every: Batches between two writings of the state, >= 1. Without influence on the result.
+        chunk_bytes: About how much memory the torch engine works in, in bytes, >= 1. Without influence on the
+            result.
 
     Raises:
         ConfigError: A value is out of range, or contradicts another one.
@@ -80,6 +83,7 @@ class SleepConfig:
     seed: int = 0
     measure_every: int = 8
     save_every: int = 8
+    chunk_bytes: int = 2**30
 
     def __post_init__(self) -> None:
         for name in (
@@ -89,6 +93,7 @@ class SleepConfig:
             "target_batches",
             "measure_every",
             "save_every",
+            "chunk_bytes",
         ):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "must be >= 1")
         _check("rho", self.rho, self.rho is None or 0 <= self.rho < float("inf"), "must be >= 0, or None")
@@ -142,7 +147,7 @@ class SleepConfig:
         found = {
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
         }
-        del found["save_every"]
+        del found["save_every"], found["chunk_bytes"]
         return found
 
 

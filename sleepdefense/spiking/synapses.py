@@ -73,7 +73,7 @@ class Synapses:
             signal = snap(signal, SIGNAL_BITS)
         if signal.device.type == "cpu" or signal.dtype == torch.float64:
             return self._map(signal, weight, bias)
-        with _full_precision():  # a GPU may take another algorithm, off by less than half a grid step
+        with full_precision():  # a GPU may take another algorithm, off by less than half a grid step
             return snap(self._map(signal, weight, bias), self.grid_bits)
 
     def _map(self, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -91,7 +91,7 @@ class Synapses:
 
 
 @contextmanager
-def _full_precision() -> Iterator[None]:
+def full_precision() -> Iterator[None]:
     """Keep a GPU from rounding what it multiplies to 10 bits (TF32)."""
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
