@@ -7,6 +7,7 @@ that is named after all of these. A kernel may therefore call kernels of other f
 
 import hashlib
 import inspect
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ Integer: TypeAlias = int | np.int64
 _CONFIG: Final[Any] = numba.config
 _NJIT: Final[Any] = numba.njit
 
+HAS_VECTORS: Final = os.environ.get("SLEEPDEFENSE_SIMD", "on") != "off" and not _CONFIG.DISABLE_JIT
+"""Whether `_simd.py` is used; otherwise `_plain.py`, which needs nothing but Numba, or not even that."""
+
 _FLAGS: Final = {"nogil": True}  # the kernels run in a pool of threads; sums must stay exact, so no fastmath
 _SETTINGS: Final = (
     "BOUNDSCHECK",
@@ -37,7 +41,7 @@ _SETTINGS: Final = (
 
 def _build_name() -> str:
     """Name this build after everything that decides what the machine code is."""
-    build = hashlib.sha256(repr((numba.__version__, _FLAGS)).encode())
+    build = hashlib.sha256(repr((numba.__version__, _FLAGS, HAS_VECTORS)).encode())
     for setting in _SETTINGS:
         build.update(f"{setting}={getattr(_CONFIG, setting, None)!s};".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):

@@ -1,6 +1,6 @@
-"""The compiled loops of a sleep: draw, integrate, fire, compete and learn; image by image, step by step.
+"""The compiled loops of a sleep: draw, fire, compete and learn; image by image, a few steps at a time.
 
-Nothing here is checked; `integrate.sleep_images` is the front door.
+Nothing here is checked; `integrate.Sleeper` is the front door.
 """
 
 from typing import Any, Final, NamedTuple
@@ -9,16 +9,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._jit import Integer, kernel
-from sleepdefense.kernels.chain import PackedChain
+from sleepdefense.kernels._lanes import LANES, count_bits
+from sleepdefense.kernels.compete import compete_
 from sleepdefense.kernels.encode import _draw_spikes_, _image_key, _spike_bounds_
-from sleepdefense.kernels.kwta import _select_winners_
+from sleepdefense.kernels.fire import fire_lists_, fire_patterns_
+from sleepdefense.kernels.pack import (
+    CHANNELS,
+    FEATURES,
+    FIRST_MASK,
+    FIRST_NEURON,
+    FIRST_SOURCE,
+    NUM_PATTERNS,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    OUT_WORDS,
+    SOURCE_HEIGHT,
+    SOURCE_WIDTH,
+    UNIT,
+    WORDS,
+    PackedChain,
+)
+from sleepdefense.kernels.pairings import count_everybody_, count_winners_, note_visible_
+from sleepdefense.kernels.patterns import read_patterns_
+from sleepdefense.kernels.workspace import CHUNK, Workspace
 
 ONCE: Final = 0  # winners of an image
 EVERY_STEP: Final = 1  # winners of a step
 EVERYBODY: Final = 2  # no competition
 
-_FIRST: Final = np.int32(np.iinfo(np.int32).min)
-_LAST: Final = np.int32(np.iinfo(np.int32).max)
+_ONE = np.uint64(1)
 
 
 class Rule(NamedTuple):
@@ -30,42 +49,16 @@ class Rule(NamedTuple):
     """(layer,); 0 for a layer that does not learn."""
     radius: NDArray[np.int64]
     """(layer,)."""
-    depress_outside: bool
     as_printed: bool
-
-
-class Workspace(NamedTuple):
-    """What one worker needs for the image at hand. Neurons lie (row, column, feature), layer after layer."""
-
-    bound: NDArray[np.uint64]
-    """(pixel,): an input unit spikes if its draw is below."""
-    pixel: NDArray[np.uint8]
-    """(pixel,): input spikes of this step, channel first."""
-    membrane: NDArray[Any]
-    """(neuron,)."""
-    seen: NDArray[np.int32]
-    """(pixel + neuron,): step of the first spike, or of the latest where nobody competes; num_steps: none."""
-    event: NDArray[np.int32]
-    """(2, unit, 3): (channel, row, column) of the spikes of two neighbouring layers."""
-    potential: NDArray[np.int64]
-    """(unit,): membrane before the reset, of the spikes just fired."""
-    candidate: NDArray[np.int32]
-    """(unit, 4)."""
-    winner: NDArray[np.int32]
-    """(layer, max k, 4)."""
-    num_winners: NDArray[np.int64]
-    """(layer,)."""
 
 
 class Tally(NamedTuple):
     """What one worker has counted so far."""
 
     potentiation: NDArray[np.int32]
-    """Per layer (feature, kernel_h, kernel_w, channel)."""
-    paired: NDArray[np.int32]
-    """Per layer (feature, kernel_h, kernel_w): potentiations and depressions of every channel's synapse."""
-    winner_count: NDArray[np.int64]
-    """Per layer (feature,)."""
+    """Per layer: see `pairings.py`."""
+    hits: NDArray[np.int32]
+    """Per layer (row, column, feature): how often this neuron learned."""
     spike_count: NDArray[np.int64]
     """(layer,)."""
 
@@ -83,210 +76,200 @@ class Trace(NamedTuple):
 
 
 @kernel
-def _note_(seen: NDArray[np.int32], unit: Integer, step: Integer, mode: Integer) -> None:
-    """Note a spike of a unit."""
-    if mode == EVERYBODY or seen[unit] > step:
-        seen[unit] = step
-
-
-@kernel
-def _gather_pixels_(
-    event: NDArray[np.int32],
-    seen: NDArray[np.int32],
-    pixel: NDArray[np.uint8],
-    shape: NDArray[np.int64],
-    step: Integer,
-    mode: Integer,
-) -> Integer:
-    """List the input spikes of this step."""
-    num_events = np.int64(0)
-    for channel in range(shape[0]):
-        for row in range(shape[1]):
-            for column in range(shape[2]):
-                if pixel[(channel * shape[1] + row) * shape[2] + column] != 0:
-                    event[num_events, 0] = channel
-                    event[num_events, 1] = row
-                    event[num_events, 2] = column
-                    num_events += 1
-                    _note_(seen, (row * shape[2] + column) * shape[0] + channel, step, mode)
-    return num_events
-
-
-@kernel
-def _scatter_(
-    membrane: NDArray[Any],
-    weight: NDArray[Any],
-    row_reach: NDArray[np.int32],
-    column_reach: NDArray[np.int32],
-    shape: NDArray[np.int64],
-    event: NDArray[np.int32],
-    num_events: Integer,
+def _draw_chunk_(
+    work: Workspace, shape: NDArray[np.int64], key: np.uint64, first: Integer, steps: Integer
 ) -> None:
-    """Add the weights of every input spike to the neurons it feeds.
-
-    In each output row these are neighbours, and so are their weights: one run of (columns x features).
-    """
-    num_features, width, kernel_h, kernel_w = shape[3], shape[5], shape[6], shape[7]
-    for i in range(num_events):
-        rows, columns = row_reach[event[i, 1]], column_reach[event[i, 2]]
-        first_row, num_rows, row_tap = rows[0], rows[1], rows[2]
-        first_column, num_columns, column_tap = columns[0], columns[1], columns[2]
-        run = num_columns * num_features
-        for j in range(num_rows):
-            neuron = ((first_row + j) * width + first_column) * num_features
-            tap = ((event[i, 0] * kernel_h + row_tap + j) * kernel_w + column_tap) * num_features
-            to = membrane[neuron : neuron + run]
-            source = weight[tap : tap + run]
-            for n in range(run):
-                to[n] += source[n]
-
-
-@kernel
-def _fire_(
-    event: NDArray[np.int32],
-    potential: NDArray[np.int64],
-    seen: NDArray[np.int32],
-    membrane: NDArray[Any],
-    bias: NDArray[Any],
-    threshold: Any,
-    shape: NDArray[np.int64],
-    step: Integer,
-    mode: Integer,
-) -> Integer:
-    """Add the bias, fire above the threshold, subtract it; list the spikes and their potentials."""
-    num_features, height, width = shape[3], shape[4], shape[5]
-    num_events = np.int64(0)
-    for row in range(height):
-        for column in range(width):
-            first = (row * width + column) * num_features
-            here = membrane[first : first + num_features]
-            highest = threshold
-            for feature in range(num_features):
-                here[feature] += bias[feature]
-                highest = max(highest, here[feature])
-            if highest == threshold:
-                continue
-            for feature in range(num_features):
-                if here[feature] > threshold:
-                    potential[num_events] = here[feature]
-                    here[feature] -= threshold
-                    event[num_events, 0] = feature
-                    event[num_events, 1] = row
-                    event[num_events, 2] = column
-                    num_events += 1
-                    _note_(seen, first + feature, step, mode)
-    return num_events
+    """Draw the input spikes of a chunk: as patterns for the first layer's table, and as masks."""
+    num_pixels, num_words, channels = (
+        shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH],
+        shape[WORDS],
+        shape[CHANNELS],
+    )
+    pixel, bound, mask = work.pixel, work.bound, work.mask
+    pattern, rim, line = work.pattern, work.rim, work.line
+    stride, has_patterns = work.joined.size, shape[NUM_PATTERNS] > 0
+    mask[: steps * num_pixels * num_words] = np.uint64(0)
+    for step in range(steps):
+        _draw_spikes_(pixel, bound, key, first + step)
+        if has_patterns:
+            read_patterns_(pattern, step * stride, rim, line, pixel, shape)
+        begin = step * num_pixels * num_words
+        for channel in range(channels):
+            word, bit = begin + channel // LANES, np.uint64(channel % LANES)
+            for i in range(num_pixels):
+                mask[word + i * num_words] |= np.uint64(pixel[channel * num_pixels + i]) << bit
 
 
 @kernel
 def _compete_(
     work: Workspace,
-    layer: Integer,
-    event: NDArray[np.int32],
-    num_events: Integer,
     rule: Rule,
-    step: Integer,
+    layer: Integer,
+    shape: NDArray[np.int64],
+    masks: Integer,
+    step: tuple[Integer, Integer],
+    low: Any,
 ) -> Integer:
     """Choose winners among the neurons that fire now; return how many there were before.
 
-    Winners of an image are found step by step: a neuron that fired earlier and did not win is inhibited for
-    good, or k was reached; so whoever can still win fires for the first time.
+    `step` is (place among the potentials that are kept, step of the image). Winners of an image are found
+    step by step: a neuron that fired earlier and did not win is inhibited for good, or k was reached; so
+    whoever can still win fires for the first time.
     """
-    before = work.num_winners[layer] if rule.mode == ONCE else np.int64(0)
-    work.num_winners[layer] = before
-    if before < rule.k[layer]:
-        for i in range(num_events):
-            for j in range(3):
-                work.candidate[i, j] = event[i, j]
-            work.candidate[i, 3] = step
-        work.num_winners[layer] = _select_winners_(
-            work.winner[layer],
-            before,
-            work.candidate,
-            work.potential,
-            num_events,
-            rule.k[layer],
-            rule.radius[layer],
-        )
+    if rule.mode != ONCE:
+        work.num_winners[layer] = 0
+        work.used[layer, :] = np.uint64(0)
+        work.blocked[layer, :] = False
+    before: Integer = work.num_winners[layer]
+    stride = shape[OUT_HEIGHT] * shape[OUT_WIDTH] * shape[OUT_WORDS]
+    work.num_winners[layer] = compete_(
+        work.winner[layer],
+        before,
+        min(rule.k[layer], np.int64(work.winner.shape[1])),
+        rule.radius[layer],
+        step[1],
+        work.mask,
+        masks,
+        work.kept,
+        step[0] * stride * LANES,
+        work.used[layer],
+        work.blocked[layer],
+        work.best,
+        shape,
+        low,
+    )
     return before
 
 
 @kernel
 def _learn_(
     tally: Tally,
-    chain: PackedChain,
-    layer: Integer,
-    seen: NDArray[np.int32],
-    post: NDArray[np.int32],
+    work: Workspace,
     rule: Rule,
-    step: Integer,
+    layer: Integer,
+    shape: NDArray[np.int64],
+    step: tuple[Integer, Integer, Integer],
+    low: Any,
 ) -> None:
-    """Count the pairings of the neurons `post` that fire now and may learn; `seen` is that of their input.
+    """Let a layer learn from one step: (its place in the chunk, among the kept ones, in the image)."""
+    source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
+    hidden = shape[OUT_HEIGHT] * shape[OUT_WIDTH] * shape[OUT_WORDS]
+    visible = shape[FIRST_SOURCE] * CHUNK + step[0] * source
+    masks = shape[FIRST_MASK] * CHUNK + step[0] * hidden
+    if rule.mode == EVERYBODY:
+        note_visible_(work.seen, work.mask, visible, shape, True)
+        count_everybody_(tally.potentiation, tally.hits, work.seen, work.mask, masks, shape)
+        return
+    before = _compete_(work, rule, layer, shape, masks, (step[1], step[2]), low)
+    winner = work.winner[layer, before : work.num_winners[layer]]
+    if rule.as_printed:  # potentiated is who spikes now, later or never: who has not spiked before
+        count_winners_(tally.potentiation, tally.hits, work.seen, winner, shape, True)
+    note_visible_(work.seen, work.mask, visible, shape, False)
+    if not rule.as_printed:
+        count_winners_(tally.potentiation, tally.hits, work.seen, winner, shape, False)
 
-    Potentiated is what was seen in [earliest, latest]. A unit that has not spiked yet will spike later or
-    never, so the order is known already. In each kernel row the synapses are neighbours, and so are their
-    visible units: one run of (columns x channels).
+
+@kernel
+def _has_free(blocked: NDArray[np.bool_], num_positions: Integer) -> bool:
+    """Say whether the inhibition leaves a position over."""
+    free = np.int64(0)
+    for position in range(num_positions):
+        free += np.int64(not blocked[position])
+    return bool(free > 0)
+
+
+@kernel
+def _can_learn(work: Workspace, rule: Rule, layer: Integer, shape: NDArray[np.int64]) -> bool:
+    """Say whether there can still be winners in this image."""
+    if rule.k[layer] == 0 or rule.mode != ONCE:
+        return bool(rule.k[layer] > 0)
+    if work.num_winners[layer] >= min(rule.k[layer], shape[FEATURES]):
+        return False
+    return bool(_has_free(work.blocked[layer], shape[OUT_HEIGHT] * shape[OUT_WIDTH]))
+
+
+@kernel
+def _count_spikes(mask: NDArray[np.uint64], first: Integer, size: Integer) -> Integer:
+    """Count the spikes of some masks."""
+    fired = np.int64(0)
+    for i in range(first, first + size):
+        fired += count_bits(mask[i])
+    return fired
+
+
+@kernel
+def _run_layer_(
+    tally: Tally,
+    work: Workspace,
+    chain: PackedChain,
+    rule: Rule,
+    layer: Integer,
+    first: Integer,
+    num_steps: Integer,
+    low: Any,
+) -> None:
+    """Run one layer over a chunk that begins at step `first`.
+
+    While it learns, potentials are kept, of as many steps as there is room for.
     """
-    shape = chain.shape[layer]
-    num_channels, height, width, kernel_h, kernel_w = shape[0], shape[1], shape[2], shape[6], shape[7]
-    stride, padding = chain.geometry[layer, :2], chain.geometry[layer, 2:]
-    first_count, first_tap = chain.place[layer, 0], chain.place[layer, 5]
-    earliest = np.int32(step) if rule.mode == EVERYBODY or rule.as_printed else _FIRST
-    latest = _LAST if rule.mode != EVERYBODY and rule.as_printed else np.int32(step)
-    for i in range(post.shape[0]):
-        feature = post[i, 0]
-        tally.winner_count[chain.place[layer, 1] + feature] += 1
-        top, left = post[i, 1] * stride[0] - padding[0], post[i, 2] * stride[1] - padding[1]
-        first_kx = min(max(0, -left), kernel_w)
-        last_kx = max(first_kx, min(kernel_w, width - left))
-        run = (last_kx - first_kx) * num_channels
-        first_paired = 0 if rule.depress_outside else first_kx
-        last_paired = kernel_w if rule.depress_outside else last_kx
-        for ky in range(kernel_h):
-            y = top + ky
-            row = (feature * kernel_h + ky) * kernel_w
-            row_inside = y >= 0 and y < height
-            if row_inside:
-                at = first_count + (row + first_kx) * num_channels
-                unit = (y * width + left + first_kx) * num_channels
-                plus, visible = tally.potentiation[at : at + run], seen[unit : unit + run]
-                for n in range(run):
-                    plus[n] += np.int32(visible[n] >= earliest and visible[n] <= latest)
-            if row_inside or rule.depress_outside:
-                for kx in range(first_paired, last_paired):
-                    tally.paired[first_tap + row + kx] += 1
+    shape = chain.table[layer]
+    hidden = shape[OUT_HEIGHT] * shape[OUT_WIDTH] * shape[OUT_WORDS]
+    step = np.int64(0)
+    while step < num_steps:
+        learns = _can_learn(work, rule, layer, shape)
+        keeps = learns and rule.mode != EVERYBODY
+        steps = num_steps - step
+        if keeps:
+            steps = min(steps, work.kept.size // (hidden * LANES))
+        span = (step, steps, np.int64(CHUNK), np.int64(keeps))
+        if layer == 0 and shape[NUM_PATTERNS] > 0:
+            fire_patterns_(work, chain, span)
+        else:
+            fire_lists_(work, chain, layer, span)
+        for kept in range(steps):
+            if learns and (kept == 0 or _can_learn(work, rule, layer, shape)):
+                _learn_(tally, work, rule, layer, shape, (step + kept, kept, first + step + kept), low)
+        step += steps
+    tally.spike_count[layer] += _count_spikes(work.mask, shape[FIRST_MASK] * CHUNK, num_steps * hidden)
 
 
 @kernel
 def _trace_spikes_(
     trace: Trace,
-    chain: PackedChain,
-    layer: Integer,
-    event: NDArray[np.int32],
-    num_steps: Integer,
-    step: Integer,
+    work: Workspace,
+    shape: NDArray[np.int64],
+    begin: Integer,
     image: Integer,
+    first: Integer,
+    num_steps: Integer,
 ) -> None:
-    """Write the spikes of one layer, image and step."""
-    num_features, height, width = chain.shape[layer, 3], chain.shape[layer, 4], chain.shape[layer, 5]
-    num_images = trace.winner.shape[0]
-    begin = chain.place[layer, 2] * num_steps * num_images
-    begin += (step * num_images + image) * num_features * height * width
-    for i in range(event.shape[0]):
-        trace.spikes[begin + (event[i, 0] * height + event[i, 1]) * width + event[i, 2]] = 1
+    """Write the spikes of one layer, image and chunk; the layer's begin at `begin`."""
+    num_positions, blocks = shape[OUT_HEIGHT] * shape[OUT_WIDTH], shape[OUT_WORDS]
+    num_images, size = trace.winner.shape[0], shape[FEATURES] * num_positions
+    for step in range(num_steps):
+        to = begin + ((first + step) * num_images + image) * size
+        for position in range(num_positions):
+            at = shape[FIRST_MASK] * CHUNK + (step * num_positions + position) * blocks
+            for feature in range(shape[FEATURES]):
+                bit = (work.mask[at + feature // LANES] >> np.uint64(feature % LANES)) & _ONE
+                trace.spikes[to + feature * num_positions + position] = bit
 
 
 @kernel
-def _trace_membranes_(trace: Trace, chain: PackedChain, membrane: NDArray[Any], image: Integer) -> None:
+def _trace_image_(trace: Trace, work: Workspace, table: NDArray[np.int64], image: Integer) -> None:
     """Write the membranes of an image after its last step."""
-    for layer in range(chain.shape.shape[0]):
-        num_features, num_positions = chain.shape[layer, 3], chain.shape[layer, 4] * chain.shape[layer, 5]
-        first = chain.place[layer, 2]
-        begin = first * trace.winner.shape[0] + image * num_features * num_positions
+    begin = np.int64(0)
+    for layer in range(table.shape[0]):
+        shape = table[layer]
+        num_positions, num_features = shape[OUT_HEIGHT] * shape[OUT_WIDTH], shape[FEATURES]
+        to = begin + image * num_features * num_positions
         for feature in range(num_features):
             for position in range(num_positions):
-                value = membrane[first + position * num_features + feature]
-                trace.membrane[begin + feature * num_positions + position] = value
+                at = shape[FIRST_NEURON] + position * shape[OUT_WORDS] * LANES + feature
+                trace.membrane[to + feature * num_positions + position] = (
+                    np.int64(work.membrane[at]) * shape[UNIT]
+                )
+        begin += num_features * num_positions * trace.winner.shape[0]
 
 
 @kernel
@@ -302,58 +285,36 @@ def sleep_images_(
     last_image: Integer,
     seed: np.uint64,
     num_steps: Integer,
+    low: NDArray[Any],
 ) -> None:
-    """Present images [first_image, last_image), (image, pixel), and add to the tally."""
-    num_layers = chain.shape.shape[0]
-    num_pixels = images.shape[1]
+    """Present images [first_image, last_image), (image, pixel), and add to the tally.
+
+    `low` holds one number, below all membranes.
+    """
+    table = chain.table
     for image in range(first_image, last_image):
         work.membrane[:] = 0
-        work.seen[:] = num_steps
+        work.mask[:] = np.uint64(0)
+        work.seen[:] = np.uint64(0)
+        work.used[:] = np.uint64(0)
+        work.blocked[:] = False
         work.num_winners[:] = 0
         _spike_bounds_(work.bound, images[image])
         key = _image_key(seed, index[image])
-        for step in range(num_steps):
-            _draw_spikes_(work.pixel, work.bound, key, step)
-            seen = work.seen[:num_pixels]
-            num_events = _gather_pixels_(work.event[0], seen, work.pixel, chain.shape[0], step, rule.mode)
-            for layer in range(num_layers):
-                pre, post = work.event[layer % 2], work.event[(layer + 1) % 2]
-                here, there = chain.place[layer], chain.place[layer + 1]
-                membrane = work.membrane[here[2] : there[2]]
-                hidden_seen = work.seen[num_pixels + here[2] : num_pixels + there[2]]
-                _scatter_(
-                    membrane,
-                    chain.weight[here[0] : there[0]],
-                    chain.row_reach[here[3] : there[3]],
-                    chain.column_reach[here[4] : there[4]],
-                    chain.shape[layer],
-                    pre,
-                    num_events,
-                )
-                num_events = _fire_(
-                    post,
-                    work.potential,
-                    hidden_seen,
-                    membrane,
-                    chain.bias[here[1] : there[1]],
-                    chain.threshold[layer],
-                    chain.shape[layer],
-                    step,
-                    rule.mode,
-                )
-                tally.spike_count[layer] += num_events
+        for first in range(0, num_steps, CHUNK):
+            steps = min(np.int64(CHUNK), num_steps - first)
+            _draw_chunk_(work, table[0], key, first, steps)
+            begin = np.int64(0)
+            for layer in range(table.shape[0]):
+                _run_layer_(tally, work, chain, rule, layer, first, steps, low[0])
                 if trace.record:
-                    _trace_spikes_(trace, chain, layer, post[:num_events], num_steps, step, image)
-                if rule.k[layer] > 0 and rule.mode == EVERYBODY:
-                    _learn_(tally, chain, layer, seen, post[:num_events], rule, step)
-                elif rule.k[layer] > 0:
-                    before = _compete_(work, layer, post, num_events, rule, step)
-                    winner = work.winner[layer, before : work.num_winners[layer]]
-                    _learn_(tally, chain, layer, seen, winner, rule, step)
-                seen = hidden_seen
+                    shape = table[layer]
+                    _trace_spikes_(trace, work, shape, begin, image, first, steps)
+                    size = shape[FEATURES] * shape[OUT_HEIGHT] * shape[OUT_WIDTH]
+                    begin += size * num_steps * trace.winner.shape[0]
         if rule.mode == ONCE:
-            for layer in range(num_layers):
+            for layer in range(table.shape[0]):
                 for i in range(work.num_winners[layer]):
                     trace.winner[image, layer, i] = work.winner[layer, i]
         if trace.record:
-            _trace_membranes_(trace, chain, work.membrane, image)
+            _trace_image_(trace, work, table, image)

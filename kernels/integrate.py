@@ -3,49 +3,25 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._checks import LARGEST_STEP, check_array, check_integer
-from sleepdefense.kernels.chain import ChainLayer, PackedChain, chain_shapes, pack_chain
+from sleepdefense.kernels.chain import ChainLayer, chain_shapes
+from sleepdefense.kernels.collect import SleepRecord, collect, empty_tally
 from sleepdefense.kernels.encode import check_images
-from sleepdefense.kernels.fused import (
-    EVERY_STEP,
-    EVERYBODY,
-    ONCE,
-    Rule,
-    Tally,
-    Trace,
-    Workspace,
-    sleep_images_,
-)
+from sleepdefense.kernels.fused import EVERY_STEP, EVERYBODY, ONCE, Rule, Tally, Trace, sleep_images_
+from sleepdefense.kernels.pack import PackedChain, WeightType, choose_numbers, pack_chain, pack_features_
+from sleepdefense.kernels.workspace import Workspace, make_workspace, size_of
 
 Competition = Literal["image", "step", "none"]
 
 _MODES: Final = {"image": ONCE, "step": EVERY_STEP, "none": EVERYBODY}
-_CHUNK: Final = 8  # images a worker takes at a time: little to lose at Ctrl-C, and the last worker ends soon
-
-
-class SleepRecord(NamedTuple):
-    """What happened while a batch of images was presented; layers first to last."""
-
-    potentiation: tuple[NDArray[np.int32], ...]
-    """Per layer, like its weight; (0, channel, kernel_h, kernel_w) where the layer does not learn."""
-    depression: tuple[NDArray[np.int32], ...]
-    """The same."""
-    winner_count: tuple[NDArray[np.int64], ...]
-    """Per layer (feature,): how often a neuron of this map learned; 0 where the layer does not."""
-    spike_count: NDArray[np.int64]
-    """(layer,): spikes of all neurons, images and steps."""
-    winners: NDArray[np.int32]
-    """(image, layer, winner, 4): rows (feature, row, column, step) in the order of selection, filled up with
-    -1; no rows unless the competition is "image"."""
-    spikes: tuple[NDArray[np.uint8], ...] = ()
-    """Per layer (time, image, feature, height, width); only if asked for."""
-    membrane: tuple[NDArray[np.int64], ...] = ()
-    """Per layer (image, feature, height, width), after the last step; only if asked for."""
+_PORTION: Final = (
+    4  # images a worker takes at a time: little to lose at Ctrl-C, and the last worker ends soon
+)
 
 
 def _check_rule(
@@ -54,7 +30,6 @@ def _check_rule(
     k: Sequence[int],
     radius: Sequence[int],
     learns: Sequence[bool],
-    depress_outside: bool,
     as_printed: bool,
 ) -> Rule:
     """Check and collect who learns, and how."""
@@ -74,7 +49,6 @@ def _check_rule(
         mode=_MODES[competition],
         k=np.array([most if awake else 0 for most, awake in zip(k, learns, strict=True)], dtype=np.int64),
         radius=np.array(radius, dtype=np.int64),
-        depress_outside=bool(depress_outside),
         as_printed=bool(as_printed),
     )
 
@@ -88,32 +62,162 @@ def _check_counts_fit(num_images: int, num_steps: int, num_positions: int, compe
         )
 
 
-def _empty_tally(chain: PackedChain) -> Tally:
-    """Begin to count."""
-    num_weights, num_features, _, _, _, num_taps = chain.place[-1]
-    return Tally(
-        potentiation=np.zeros(num_weights, dtype=np.int32),
-        paired=np.zeros(num_taps, dtype=np.int32),
-        winner_count=np.zeros(num_features, dtype=np.int64),
-        spike_count=np.zeros(len(chain.shape), dtype=np.int64),
-    )
+class Sleeper:
+    """A chain of layers that is kept packed, and sleeps batch after batch.
+
+    Args:
+        layers: First to last, in grid units; see `ChainLayer`.
+        image_shape: (channel, height, width).
+        weight_type: As in `sleep_images`.
+        threads: Workers, >= 1. Without influence on the result.
+
+    Raises:
+        ValueError: An argument has another type, shape or range, or layers do not fit each other.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[ChainLayer],
+        image_shape: tuple[int, int, int],
+        *,
+        weight_type: WeightType = "i16",
+        threads: int = 1,
+    ) -> None:
+        if weight_type not in get_args(WeightType):
+            raise ValueError(
+                f"'weight_type' must be one of {', '.join(get_args(WeightType))}, got {weight_type!r}"
+            )
+        self.shapes = chain_shapes(layers, image_shape)
+        self.layers = list(layers)
+        self.weight_type: WeightType = weight_type
+        self.threads = check_integer("threads", threads, least=1)
+        self._chain: PackedChain | None = None
+        self._changed: dict[int, set[int]] = {}
+        self._spaces: dict[tuple[int, bool], list[Workspace]] = {}
+
+    def set_weight(
+        self, layer: int, weight: NDArray[np.int32], features: Sequence[int] | None = None
+    ) -> None:
+        """Replace the weights of a layer; what is packed is changed where it must be.
+
+        Args:
+            layer: Number of the layer.
+            weight: (feature, channel, kernel_h, kernel_w), in grid units. Kept, not copied.
+            features: Those that differ from before; None: any may.
+
+        Raises:
+            ValueError: The weight has another type or shape.
+        """
+        before = self.layers[layer]
+        check_array("weight", weight, np.int32, "feature channel kernel_h kernel_w")
+        if weight.shape != before.weight.shape:
+            raise ValueError(f"'weight' must have shape {before.weight.shape}, got {weight.shape}")
+        self.layers[layer] = before._replace(weight=weight)
+        changed = range(len(weight)) if features is None else features
+        self._changed.setdefault(layer, set()).update(changed)
+
+    def present(
+        self,
+        images: NDArray[np.float32],
+        index: NDArray[np.int64],
+        *,
+        seed: int,
+        num_steps: int,
+        competition: Competition,
+        k: Sequence[int],
+        radius: Sequence[int],
+        learns: Sequence[bool],
+        depress_outside: bool = False,
+        as_printed: bool = False,
+        record: bool = False,
+    ) -> SleepRecord:
+        """Present a batch, and count what the synapses go through; see `sleep_images`."""
+        check_array("images", images, np.float32, "image channel height width")
+        check_images(images, index)
+        if images.shape[1:] != self.shapes[0]:
+            raise ValueError(f"'images' must be of shape {self.shapes[0]} each, got {images.shape[1:]}")
+        seed = check_integer("seed", seed, least=0, most=2**63 - 1)
+        num_steps = check_integer("num_steps", num_steps, least=0)
+        rule = _check_rule(competition, len(self.layers), k, radius, learns, as_printed)
+        for (_, height, width), awake in zip(self.shapes[1:], learns, strict=True):
+            _check_counts_fit(len(images) if awake else 0, num_steps, height * width, competition)
+        chain = self._packed(num_steps)
+        num_images, num_pixels = len(images), int(np.prod(images.shape[1:]))
+        num_neurons = sum(int(np.prod(shape)) for shape in self.shapes[1:])
+        most_winners = max(min(int(most), shape[0]) for most, shape in zip(k, self.shapes[1:], strict=True))
+        trace = Trace(
+            winner=np.full(
+                (num_images, len(self.layers), most_winners if competition == "image" else 0, 4),
+                -1,
+                dtype=np.int32,
+            ),
+            spikes=np.zeros(num_steps * num_images * num_neurons if record else 0, dtype=np.uint8),
+            membrane=np.zeros(num_images * num_neurons if record else 0, dtype=np.int64),
+            record=bool(record),
+        )
+        flat = images.reshape(num_images, num_pixels)
+        waiting = deque(range(0, num_images, _PORTION))
+        low = _below_all(chain)
+
+        def work() -> Tally:
+            """Take portions until none is left."""
+            tally = empty_tally(chain, rule)
+            space = self._borrow(chain, most_winners, learns=bool(np.any(rule.k)))
+            while waiting:
+                try:
+                    first = waiting.popleft()
+                except IndexError:  # another worker was faster
+                    break
+                last = min(first + _PORTION, num_images)
+                with np.errstate(over="ignore"):  # as in `bernoulli_train`
+                    sleep_images_(
+                        tally,
+                        trace,
+                        space,
+                        chain,
+                        rule,
+                        flat,
+                        index,
+                        first,
+                        last,
+                        np.uint64(seed),
+                        num_steps,
+                        low,
+                    )
+            self._spaces.setdefault((most_winners, bool(np.any(rule.k))), []).append(space)
+            return tally
+
+        tallies = _run(work, min(self.threads, max(1, len(waiting))), waiting)
+        return collect(tallies, trace, chain, rule, num_steps, depress_outside=bool(depress_outside))
+
+    def _packed(self, num_steps: int) -> PackedChain:
+        """Return the packed chain, up to date."""
+        chain = self._chain
+        numbers = choose_numbers(self.layers, num_steps, self.weight_type)
+        if chain is None or chain.weight.dtype != numbers.weight or chain.bias.dtype != numbers.membrane:
+            self._spaces.clear()
+            chain = pack_chain(self.layers, self.shapes, num_steps, self.weight_type)
+        elif self.weight_type == "i8" and self._changed:
+            chain = pack_chain(self.layers, self.shapes, num_steps, self.weight_type)
+        else:
+            for number, features in self._changed.items():
+                pack_features_(chain, number, self.layers[number], sorted(features))
+        self._chain = chain
+        self._changed.clear()
+        return chain
+
+    def _borrow(self, chain: PackedChain, most_winners: int, *, learns: bool) -> Workspace:
+        """Take a workspace that is free, or make one."""
+        try:
+            return self._spaces.get((most_winners, learns), []).pop()
+        except IndexError:
+            return make_workspace(chain, most_winners, learns=learns)
 
 
-def _workspace(chain: PackedChain, num_pixels: int, most_winners: int) -> Workspace:
-    """Reserve what one worker needs; 48 bytes for each neuron of the largest layer, 8 for each of all."""
-    num_neurons = int(chain.place[-1, 2])
-    most_units = max(num_pixels, int(np.max(np.diff(chain.place[:, 2]))))
-    return Workspace(
-        bound=np.empty(num_pixels, dtype=np.uint64),
-        pixel=np.empty(num_pixels, dtype=np.uint8),
-        membrane=np.empty(num_neurons, dtype=chain.bias.dtype),
-        seen=np.empty(num_pixels + num_neurons, dtype=np.int32),
-        event=np.empty((2, most_units, 3), dtype=np.int32),
-        potential=np.empty(most_units, dtype=np.int64),
-        candidate=np.empty((most_units, 4), dtype=np.int32),
-        winner=np.empty((len(chain.shape), most_winners, 4), dtype=np.int32),
-        num_winners=np.empty(len(chain.shape), dtype=np.int64),
-    )
+def _below_all(chain: PackedChain) -> NDArray[np.generic]:
+    """Return one number below all membranes, in their type."""
+    kind = chain.bias.dtype
+    return np.array([-np.inf if kind.kind == "f" else np.iinfo(kind).min], dtype=kind)
 
 
 def _run(work: Callable[[], Tally], threads: int, waiting: deque[int]) -> list[Tally]:
@@ -124,43 +228,7 @@ def _run(work: Callable[[], Tally], threads: int, waiting: deque[int]) -> list[T
         try:
             return [worker.result() for worker in [pool.submit(work) for _ in range(threads)]]
         finally:
-            waiting.clear()  # after an error or Ctrl-C the others stop at their next chunk
-
-
-def _collect(
-    tallies: Sequence[Tally],
-    trace: Trace,
-    chain: PackedChain,
-    num_steps: int,
-    learns: Sequence[bool],
-) -> SleepRecord:
-    """Sum what the workers counted, and give each layer its own arrays again."""
-    total = Tally(*(np.sum(counts, axis=0, dtype=counts[0].dtype) for counts in zip(*tallies, strict=True)))
-    num_images = len(trace.winner)
-    potentiation: list[NDArray[np.int32]] = []
-    depression: list[NDArray[np.int32]] = []
-    winner_count, spikes, membrane = [], [], []
-    for shape, begin, end, awake in zip(chain.shape, chain.place, chain.place[1:], learns, strict=False):
-        num_channels, _, _, num_features, height, width, kernel_h, kernel_w = (int(size) for size in shape)
-        plus = total.potentiation[begin[0] : end[0]].reshape(num_features, kernel_h, kernel_w, num_channels)
-        paired = total.paired[begin[5] : end[5]].reshape(num_features, 1, kernel_h, kernel_w)
-        potentiation.append(plus.transpose(0, 3, 1, 2)[: num_features if awake else 0].copy())
-        depression.append(paired[: len(potentiation[-1])] - potentiation[-1])
-        winner_count.append(total.winner_count[begin[1] : end[1]])
-        if trace.record:
-            neurons = slice(begin[2] * num_images, end[2] * num_images)
-            train = slice(neurons.start * num_steps, neurons.stop * num_steps)
-            spikes.append(trace.spikes[train].reshape(num_steps, num_images, num_features, height, width))
-            membrane.append(trace.membrane[neurons].reshape(num_images, num_features, height, width))
-    return SleepRecord(
-        tuple(potentiation),
-        tuple(depression),
-        tuple(winner_count),
-        total.spike_count,
-        trace.winner,
-        tuple(spikes),
-        tuple(membrane),
-    )
+            waiting.clear()  # after an error or Ctrl-C the others stop at their next portion
 
 
 def sleep_images(
@@ -178,6 +246,7 @@ def sleep_images(
     as_printed: bool = False,
     threads: int = 1,
     record: bool = False,
+    weight_type: WeightType = "i16",
 ) -> SleepRecord:
     """Present images to a sleeping chain, and count what its synapses go through; the weights stay.
 
@@ -212,6 +281,10 @@ def sleep_images(
         depress_outside: Depress synapses that reach into the rim; otherwise they are left alone.
         as_printed: Order of Eq. 6 as printed; see `count_pairings_`.
         threads: Workers, >= 1.
+        weight_type: "i16": 16-bit weights and 32-bit membranes; wider ones where these do not hold all.
+            "f32": floats, exact up to 2**24. "i8": weights, biases and thresholds of each layer rounded to
+            multiples of a power of two, so that its weights span 255 of them: the fastest where the weights
+            are many, and not the same sleep.
         record: Keep all spikes and the last membranes.
 
     Returns:
@@ -238,53 +311,40 @@ def sleep_images(
     array([[1, 0, 0, 1]], dtype=int32)
     """
     check_array("images", images, np.float32, "image channel height width")
-    check_images(images, index)
-    shapes = chain_shapes(layers, (images.shape[1], images.shape[2], images.shape[3]))
-    seed = check_integer("seed", seed, least=0, most=2**63 - 1)
-    num_steps = check_integer("num_steps", num_steps, least=0)
-    threads = check_integer("threads", threads, least=1)
-    rule = _check_rule(competition, len(layers), k, radius, learns, depress_outside, as_printed)
-    for (_, height, width), awake in zip(shapes[1:], learns, strict=True):
-        _check_counts_fit(len(images) if awake else 0, num_steps, height * width, competition)
-    chain = pack_chain(layers, shapes, num_steps)
-    num_images, num_pixels, num_neurons = len(images), int(np.prod(images.shape[1:])), int(chain.place[-1, 2])
-    most_winners = max(min(int(most), shape[0]) for most, shape in zip(k, shapes[1:], strict=True))
-    trace = Trace(
-        winner=np.full(
-            (num_images, len(layers), most_winners if competition == "image" else 0, 4), -1, dtype=np.int32
-        ),
-        spikes=np.zeros(num_steps * num_images * num_neurons if record else 0, dtype=np.uint8),
-        membrane=np.zeros(num_images * num_neurons if record else 0, dtype=np.int64),
-        record=bool(record),
+    shape = cast(tuple[int, int, int], tuple(int(size) for size in images.shape[1:]))
+    chain_shapes(layers, shape)
+    _check_rule(competition, len(layers), k, radius, learns, as_printed)
+    return Sleeper(layers, shape, weight_type=weight_type, threads=threads).present(
+        images,
+        index,
+        seed=seed,
+        num_steps=num_steps,
+        competition=competition,
+        k=k,
+        radius=radius,
+        learns=learns,
+        depress_outside=depress_outside,
+        as_printed=as_printed,
+        record=record,
     )
-    flat = images.reshape(num_images, num_pixels)
-    waiting = deque(range(0, num_images, _CHUNK))
 
-    def work() -> Tally:
-        """Take chunks until none is left."""
-        tally = _empty_tally(chain)
-        space = _workspace(chain, num_pixels, most_winners)
-        while waiting:
-            try:
-                first = waiting.popleft()
-            except IndexError:  # another worker was faster
-                break
-            last = min(first + _CHUNK, num_images)
-            with np.errstate(over="ignore"):  # as in `bernoulli_train`
-                sleep_images_(
-                    tally,
-                    trace,
-                    space,
-                    chain,
-                    rule,
-                    flat,
-                    index,
-                    first,
-                    last,
-                    np.uint64(seed),
-                    num_steps,
-                )
-        return tally
 
-    tallies = _run(work, min(threads, max(1, len(waiting))), waiting)
-    return _collect(tallies, trace, chain, num_steps, learns)
+def workspace_bytes(
+    layers: Sequence[ChainLayer],
+    image_shape: tuple[int, int, int],
+    competition: Competition = "image",
+    weight_type: WeightType = "i16",
+    num_steps: int = 32,
+) -> int:
+    """Return what one worker needs for the image at hand, in bytes, without weights and counts.
+
+    Args:
+        layers: As in `sleep_images`.
+        image_shape: (channel, height, width).
+        competition: As in `sleep_images`.
+        weight_type: The same.
+        num_steps: The same; of no influence unless membranes need 64 bits.
+    """
+    shapes = chain_shapes(layers, image_shape)
+    chain = pack_chain(layers, shapes, num_steps, weight_type)
+    return size_of(make_workspace(chain, 8, learns=competition != "none"))

@@ -1,0 +1,205 @@
+"""One layer over a few steps: integrate and fire, position by position, with 64 membranes in registers.
+
+Positions are outside, steps inside: nothing feeds back within a chunk of steps, and a position's weights and
+membranes stay close. A tile is as many positions as the lists have room for; the blocks of features go over
+a tile one after the other, so that the weights of a block stay in the second-level cache.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._lanes import LANES, SLACK, gather_fire_
+from sleepdefense.kernels.lists import list_spikes_, list_tile_
+from sleepdefense.kernels.pack import (
+    FIRST_BLOCK,
+    FIRST_FEATURE,
+    FIRST_MASK,
+    FIRST_NEURON,
+    FIRST_SOURCE,
+    FIRST_WEIGHT,
+    HAS_BIAS,
+    IS_NARROW,
+    NUM_PATTERNS,
+    NUM_ROWS,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    OUT_WORDS,
+    POOL_H,
+    POOL_W,
+    SOURCE_HEIGHT,
+    SOURCE_WIDTH,
+    WORDS,
+    PackedChain,
+)
+from sleepdefense.kernels.patterns import join_patterns_, list_patterns_
+from sleepdefense.kernels.workspace import Workspace
+
+_SILENCE = np.uint64(0)
+
+
+@kernel
+def _fire_tile_(
+    membrane: NDArray[Any],
+    mask: NDArray[np.uint64],
+    kept: NDArray[Any],
+    rows: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    weight: NDArray[Any],
+    first_weight: Integer,
+    is_narrow: Integer,
+    low: Any,
+    bias: NDArray[Any],
+    threshold: NDArray[Any],
+    shape: NDArray[np.int64],
+    block: Integer,
+    tile: tuple[Integer, Integer],
+    span: tuple[Integer, Integer, Integer, Integer],
+) -> None:
+    """Let one block of features fire at the positions of a tile, [first, last), whose lists are made.
+
+    A position that no spike reaches in these steps, without a bias, and silent in the step before, stays as
+    it is: a membrane above the threshold would have fired again.
+    """
+    first_step, num_steps, chunk, keeps = span
+    blocks = shape[OUT_WORDS]
+    stride = shape[OUT_HEIGHT] * shape[OUT_WIDTH] * blocks
+    first_mask = shape[FIRST_MASK] * chunk + first_step * stride
+    before = shape[FIRST_MASK] * chunk + ((first_step if first_step > 0 else chunk) - 1) * stride
+    first_feature, first_neuron = shape[FIRST_FEATURE] + block * LANES, shape[FIRST_NEURON]
+    is_free, kept_stride = shape[HAS_BIAS] == 0, keeps * stride * LANES
+    entry = np.int64(0)
+    for position in range(tile[0], tile[1]):
+        at = position * blocks + block
+        if is_free and ends[entry] == ends[entry + num_steps] and mask[before + at] == _SILENCE:
+            for step in range(num_steps):
+                mask[first_mask + step * stride + at] = _SILENCE
+        else:
+            gather_fire_(
+                membrane,
+                first_neuron + at * LANES,
+                weight,
+                first_weight,
+                rows,
+                ends,
+                counts,
+                entry,
+                num_steps,
+                is_narrow,
+                low,
+                bias,
+                threshold,
+                first_feature,
+                mask,
+                first_mask + at,
+                stride,
+                kept,
+                at * LANES,
+                kept_stride,
+            )
+        entry += num_steps + 1
+
+
+@kernel
+def fire_patterns_(
+    work: Workspace, chain: PackedChain, span: tuple[Integer, Integer, Integer, Integer]
+) -> None:
+    """Let the first layer fire, by looked-up sums.
+
+    `span` is (first step in the chunk, number of steps, length of a chunk, 1 to keep the potentials).
+    """
+    shape = chain.table[0]
+    num_positions, num_patterns = shape[OUT_HEIGHT] * shape[OUT_WIDTH], shape[NUM_PATTERNS]
+    rows, ends, counts = work.rows, work.ends, work.counts
+    membrane, mask, kept = work.membrane, work.mask, work.kept
+    weight, bias, threshold, low = chain.pattern, chain.bias, chain.threshold, chain.low
+    pattern, joined = work.pattern, work.joined
+    join_patterns_(joined, pattern, span[0], span[1])
+    room = rows.size - SLACK - span[1] * (num_patterns + 3)
+    position: Integer = np.int64(0)
+    while position < num_positions:
+        last = list_patterns_(rows, ends, pattern, joined, span[0], shape, position, span[1], room)
+        for block in range(shape[OUT_WORDS]):
+            _fire_tile_(
+                membrane,
+                mask,
+                kept,
+                rows,
+                ends,
+                counts,
+                weight,
+                block * num_patterns * LANES,
+                np.int64(1),
+                low[block],
+                bias,
+                threshold,
+                shape,
+                block,
+                (position, last),
+                span,
+            )
+        position = last
+
+
+@kernel
+def list_chunk_(
+    work: Workspace, shape: NDArray[np.int64], span: tuple[Integer, Integer, Integer, Integer]
+) -> None:
+    """List the spikes that a layer sees, for the steps of a span."""
+    first_step, num_steps, chunk, _ = span
+    codes, starts, mask, bits = work.codes, work.starts, work.mask, work.byte_bits
+    code_stride, start_stride = codes.size // chunk, starts.size // chunk
+    source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
+    first = shape[FIRST_SOURCE] * chunk + first_step * source
+    for step in range(num_steps):
+        list_spikes_(
+            codes, step * code_stride, starts, step * start_stride, mask, first + step * source, shape, bits
+        )
+
+
+@kernel
+def tile_room(work: Workspace, shape: NDArray[np.int64], num_steps: Integer) -> Integer:
+    """Return how many rows may be listed when another position is begun."""
+    most: Integer = shape[NUM_ROWS] * shape[POOL_H] * shape[POOL_W] + 3
+    return work.rows.size - SLACK - num_steps * most
+
+
+@kernel
+def fire_lists_(
+    work: Workspace, chain: PackedChain, layer: Integer, span: tuple[Integer, Integer, Integer, Integer]
+) -> None:
+    """Let a layer fire, by lists of the rows that drive each position; `span` as in `fire_patterns_`."""
+    shape = chain.table[layer]
+    num_positions = shape[OUT_HEIGHT] * shape[OUT_WIDTH]
+    rows, ends, counts, codes, starts = work.rows, work.ends, work.counts, work.codes, work.starts
+    membrane, mask, kept = work.membrane, work.mask, work.kept
+    weight, bias, threshold, low = chain.weight, chain.bias, chain.threshold, chain.low
+    start_stride = starts.size // span[2]
+    list_chunk_(work, shape, span)
+    room = tile_room(work, shape, span[1])
+    position: Integer = np.int64(0)
+    while position < num_positions:
+        last = list_tile_(rows, ends, counts, codes, starts, start_stride, shape, position, span[1], room)
+        for block in range(shape[OUT_WORDS]):
+            _fire_tile_(
+                membrane,
+                mask,
+                kept,
+                rows,
+                ends,
+                counts,
+                weight,
+                shape[FIRST_WEIGHT] + block * (shape[NUM_ROWS] + 1) * LANES,
+                shape[IS_NARROW],
+                low[shape[FIRST_BLOCK] + block],
+                bias,
+                threshold,
+                shape,
+                block,
+                (position, last),
+                span,
+            )
+        position = last

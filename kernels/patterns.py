@@ -1,0 +1,133 @@
+"""The first layer: its few channels make lists short and tables small, so sums are looked up.
+
+Five neighbouring pixels of a row are one of 32 patterns; the sum of the weights that a pattern drives is one
+row of a table (`pack.py`), and a receptive field of 5 x 5 pixels is 5 rows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._lanes import PATTERN_BITS, copy_patterns_
+from sleepdefense.kernels.pack import (
+    CHANNELS,
+    HEIGHT,
+    KERNEL_H,
+    KERNEL_W,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    PADDING_H,
+    PADDING_W,
+    STRIDE_H,
+    STRIDE_W,
+    WIDTH,
+)
+
+
+@kernel
+def _see_row_(
+    line: NDArray[np.uint8],
+    rim: NDArray[np.uint8],
+    first: Integer,
+    columns: Integer,
+    stride: Integer,
+    bits: Integer,
+) -> None:
+    """Note the pattern of `bits` pixels, the left one lowest, that each output column sees from `first`."""
+    inside = np.uint8((1 << bits) - 1)
+    if stride == 1:  # a loop of its own: this one becomes vector code
+        for x in range(columns):
+            seen = rim[first + x] | (rim[first + x + 1] << np.uint8(1)) | (rim[first + x + 2] << np.uint8(2))
+            seen |= (rim[first + x + 3] << np.uint8(3)) | (rim[first + x + 4] << np.uint8(4))
+            line[x] = seen & inside
+        return
+    for x in range(columns):
+        seen = np.uint8(0)
+        for bit in range(bits):
+            seen |= rim[first + x * stride + bit] << np.uint8(bit)
+        line[x] = seen
+
+
+@kernel
+def read_patterns_(
+    pattern: NDArray[np.uint8],
+    first_pattern: Integer,
+    rim: NDArray[np.uint8],
+    line: NDArray[np.uint8],
+    pixel: NDArray[np.uint8],
+    shape: NDArray[np.int64],
+) -> None:
+    """Note for each (output column, channel, padded row, group of pixels) the pattern that it sees.
+
+    So the patterns of a receptive field are neighbours, channel by channel. `rim` is a row of zeros, as long
+    as a padded one and one group more; `line` holds a row of outputs; `pixel` (channel, row, column), flat.
+    The patterns of the rim's rows are zero and stay so.
+    """
+    width, height, columns, stride = shape[WIDTH], shape[HEIGHT], shape[OUT_WIDTH], shape[STRIDE_W]
+    rim_h, rim_w, kernel_w, channels = shape[PADDING_H], shape[PADDING_W], shape[KERNEL_W], shape[CHANNELS]
+    groups = (kernel_w + PATTERN_BITS - 1) // PATTERN_BITS
+    column_stride = channels * (height + 2 * rim_h) * groups
+    for channel in range(channels):
+        for row in range(height):
+            begin = (channel * height + row) * width
+            for x in range(width):
+                rim[rim_w + x] = pixel[begin + x]
+            at = first_pattern + (channel * (height + 2 * rim_h) + rim_h + row) * groups
+            for group in range(groups):
+                first = group * PATTERN_BITS
+                _see_row_(line, rim, first, columns, stride, min(np.int64(PATTERN_BITS), kernel_w - first))
+                for x in range(columns):
+                    pattern[at + group + x * column_stride] = line[x]
+
+
+@kernel
+def join_patterns_(
+    joined: NDArray[np.uint8], pattern: NDArray[np.uint8], first_step: Integer, num_steps: Integer
+) -> None:
+    """Note which patterns are not empty in some of these steps."""
+    size = joined.size
+    joined[:] = 0
+    for step in range(first_step, first_step + num_steps):
+        for i in range(size):
+            joined[i] |= pattern[step * size + i]
+
+
+@kernel
+def list_patterns_(
+    rows: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    pattern: NDArray[np.uint8],
+    joined: NDArray[np.uint8],
+    first_step: Integer,
+    shape: NDArray[np.int64],
+    first_position: Integer,
+    num_steps: Integer,
+    room: Integer,
+) -> Integer:
+    """List, for each position and step, the row of each pattern, or none if all are empty."""
+    groups = (shape[KERNEL_W] + PATTERN_BITS - 1) // PATTERN_BITS
+    channels, lookups, columns = shape[CHANNELS], shape[KERNEL_H] * groups, shape[OUT_WIDTH]
+    channel_stride = (shape[HEIGHT] + 2 * shape[PADDING_H]) * groups
+    column_stride, row_stride = channels * channel_stride, shape[STRIDE_H] * groups
+    num_positions, size = shape[OUT_HEIGHT] * columns, joined.size
+    entry, end = np.int64(0), np.int64(0)
+    position = first_position
+    while position < num_positions and end <= room:
+        corner = position // columns * row_stride + position % columns * column_stride
+        some = np.uint8(0)
+        for channel in range(channels):
+            for i in range(lookups):
+                some |= joined[corner + channel * channel_stride + i]
+        ends[entry] = end
+        for step in range(num_steps):
+            if some != 0:
+                first = (first_step + step) * size + corner
+                for channel in range(channels):
+                    table = np.int64(channel * lookups)
+                    end = copy_patterns_(rows, end, pattern, first, lookups, table)
+                    first += channel_stride
+            entry += 1
+            ends[entry] = end
+        entry += 1
+        position += 1
+    return position

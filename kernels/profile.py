@@ -1,0 +1,160 @@
+"""Where the time of a pass goes: each phase timed alone, over the very spikes that it meets."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sleepdefense.kernels._checks import check_array, check_integer
+from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels.chain import ChainLayer, chain_shapes
+from sleepdefense.kernels.encode import _image_key, _spike_bounds_, check_images
+from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, tile_room
+from sleepdefense.kernels.fused import _draw_chunk_
+from sleepdefense.kernels.lists import list_tile_
+from sleepdefense.kernels.pack import (
+    NUM_PATTERNS,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    SOURCE_HEIGHT,
+    SOURCE_WIDTH,
+    WORDS,
+    PackedChain,
+    WeightType,
+    pack_chain,
+)
+from sleepdefense.kernels.workspace import CHUNK, Workspace, make_workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainProfile:
+    """Where the time went.
+
+    Attributes:
+        seconds: Phase -> seconds of this thread, for all images and steps: "draw", and for each layer
+            "S1 fire" or "S2 lists" (masks to codes), "S2 rows" (codes to lists of rows) and "S2 gather".
+        adds: For each layer, additions of a weight to a neuron, without those that fill up a block.
+        num_steps: Steps of all images.
+    """
+
+    seconds: dict[str, float]
+    adds: tuple[int, ...]
+    num_steps: int
+
+
+def profile_chain(
+    images: NDArray[np.float32],
+    index: NDArray[np.int64],
+    layers: Sequence[ChainLayer],
+    *,
+    seed: int,
+    num_steps: int,
+    weight_type: WeightType = "i16",
+) -> ChainProfile:
+    """Time the phases of a pass without learning.
+
+    Args:
+        images: As for `sleep_images`.
+        index: The same.
+        layers: The same.
+        seed: The same.
+        num_steps: Steps of each image, a multiple of 8.
+        weight_type: The same.
+
+    Raises:
+        ValueError: An argument has another type, shape or range.
+    """
+    check_array("images", images, np.float32, "image channel height width")
+    check_images(images, index)
+    check_integer("num_steps", num_steps, least=CHUNK)
+    if num_steps % CHUNK:
+        raise ValueError(f"'num_steps' must be a multiple of {CHUNK}, got {num_steps}")
+    shapes = chain_shapes(layers, (images.shape[1], images.shape[2], images.shape[3]))
+    chain = pack_chain(layers, shapes, num_steps, weight_type)
+    work = make_workspace(chain, 1, learns=False)
+    seconds: dict[str, float] = {}
+    adds = np.zeros(len(layers), dtype=np.int64)
+    span = (np.int64(0), np.int64(CHUNK), np.int64(CHUNK), np.int64(0))
+
+    def clocked(phase: str, function: Callable[..., Any], *arguments: object) -> int:
+        begin = time.thread_time()
+        result = function(*arguments)
+        seconds[phase] = seconds.get(phase, 0.0) + time.thread_time() - begin
+        return int(result or 0)
+
+    def run_once() -> None:
+        for image, number in zip(images, index, strict=True):
+            work.membrane[:] = 0
+            work.mask[:] = 0
+            _spike_bounds_(work.bound, image.ravel())
+            key = np.uint64(_image_key(np.uint64(seed), number))
+            for first in range(0, num_steps, CHUNK):
+                clocked("draw", _draw_chunk_, work, chain.table[0], key, first, CHUNK)
+                for layer in range(len(layers)):
+                    name = f"S{layer + 1}"
+                    if layer == 0 and chain.table[0, NUM_PATTERNS] > 0:
+                        clocked(f"{name} fire", fire_patterns_, work, chain, span)
+                        adds[0] += _pattern_adds(work, layers[0], chain.table[0])
+                        continue
+                    clocked(f"{name} lists", list_chunk_, work, chain.table[layer], span)
+                    rows = clocked(f"{name} rows", _list_all_rows_, work, chain, layer)
+                    adds[layer] += rows * layers[layer].weight.shape[0]
+                    clocked(f"{name} gather", fire_lists_, work, chain, layer, span)
+
+    with np.errstate(over="ignore"):
+        run_once()  # compiles, and warms the caches
+        seconds.clear()
+        adds[:] = 0
+        run_once()
+    for layer in range(1 if chain.table[0, NUM_PATTERNS] else 0, len(layers)):
+        name = f"S{layer + 1}"
+        seconds[f"{name} gather"] -= seconds[f"{name} lists"] + seconds[f"{name} rows"]
+    return ChainProfile(
+        seconds=seconds, adds=tuple(int(count) for count in adds), num_steps=num_steps * len(images)
+    )
+
+
+@kernel
+def _list_all_rows_(work: Workspace, chain: PackedChain, layer: Integer) -> Integer:
+    """Make the lists of all positions, and count their rows."""
+    shape = chain.table[layer]
+    rows, ends, counts, codes, starts = work.rows, work.ends, work.counts, work.codes, work.starts
+    steps = np.int64(CHUNK)
+    room, stride = tile_room(work, shape, steps), starts.size // CHUNK
+    total: Integer = np.int64(0)
+    position: Integer = np.int64(0)
+    while position < shape[OUT_HEIGHT] * shape[OUT_WIDTH]:
+        last = list_tile_(rows, ends, counts, codes, starts, stride, shape, position, steps, room)
+        for tile in range(last - position):
+            for step in range(CHUNK):
+                total += np.int64(counts[tile * (CHUNK + 1) + step])
+        position = last
+    return total
+
+
+def _pattern_adds(work: Workspace, layer: ChainLayer, shape: NDArray[np.int64]) -> int:
+    """Count what the spikes of the chunk would add up to without the table."""
+    num_words = int(shape[WORDS])
+    size = int(shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH]) * num_words
+    masks = work.mask[: CHUNK * size].reshape(CHUNK, int(shape[SOURCE_HEIGHT]), int(shape[SOURCE_WIDTH]), -1)
+    spikes = np.bitwise_count(masks).sum(axis=(0, 3), dtype=np.int64)
+    fans = _fans(layer, int(shape[SOURCE_HEIGHT]), int(shape[SOURCE_WIDTH]))
+    return int(np.sum(spikes * fans)) * len(layer.weight)
+
+
+def _fans(layer: ChainLayer, height: int, width: int) -> NDArray[np.int64]:
+    """Return how many positions each pixel drives, (height, width)."""
+    counts = []
+    for axis, size in enumerate((height, width)):
+        kernel_size = layer.weight.shape[2 + axis]
+        stride = layer.stride[axis] if isinstance(layer.stride, tuple) else layer.stride
+        padding = layer.padding[axis] if isinstance(layer.padding, tuple) else layer.padding
+        outputs = (size + 2 * padding - kernel_size) // stride + 1
+        first = np.arange(outputs)[:, None] * stride - padding
+        inside = (np.arange(size) >= first) & (np.arange(size) < first + kernel_size)
+        counts.append(inside.sum(axis=0))
+    fans: NDArray[np.int64] = counts[0][:, None] * counts[1][None, :]
+    return fans
