@@ -20,6 +20,7 @@ COMMANDS = {
     "attacks": "attacks",
     "models": "models",
     "data": "data",
+    "bench": "bench",
     "doctor": "doctor",
 }
 """Name of a command -> module of this package that holds it."""

@@ -10,8 +10,13 @@ from sleepdefense.spiking.backend import AbstractBackend, FireResult
 
 
 @cache
-def _layer(threshold: float) -> snntorch.Leaky:
-    """Build a layer once: snntorch keeps every layer ever built alive in a class-level list."""
+def leaky_layer(threshold: float) -> snntorch.Leaky:
+    """Return snntorch's own layer: (current, membrane) -> (spikes, membrane before the reset).
+
+    It is built once for a threshold: snntorch keeps every layer ever built alive in a class-level list. (With
+    `reset_delay=False` snntorch 1.0 is another neuron: if its membrane is still above the threshold after the
+    reset, it fires next above twice the threshold only.)
+    """
     return snntorch.Leaky(beta=1.0, threshold=threshold, reset_mechanism="subtract")
 
 
@@ -26,7 +31,7 @@ class SnntorchBackend(AbstractBackend):
     def step(self, current: Tensor, state: Tensor | None, threshold: float) -> FireResult:
         """Advance a population by one step; see `AbstractBackend.step`."""
         current = current.double()
-        layer = _layer(threshold).to(current.device)
+        layer = leaky_layer(threshold).to(current.device)
         membrane = torch.zeros_like(current) if state is None else state
         spikes, membrane = layer(current, membrane)
         layer.mem = torch.zeros(0)

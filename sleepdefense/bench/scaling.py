@@ -1,0 +1,71 @@
+"""Groups "steps" and "threads": what more steps and a second thread do to the time."""
+
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from sleepdefense.bench.clock import Progress, time_in_turns
+from sleepdefense.bench.goals import Row, judge, tell
+from sleepdefense.bench.operations import count_operations
+from sleepdefense.bench.ours import prepare_kernels
+from sleepdefense.bench.workload import Workload
+
+LENGTHS = (25, 50, 100, 200, 400)
+_IDLE = 0.5
+"""Load average up to which a machine counts as idle."""
+
+
+def vary_steps(workload: Workload, *, rounds: int, progress: Progress | None) -> list[Row]:
+    """Time trains of 25 to 400 steps, with winners per step, and as many images as make the same work.
+
+    Longer trains have more spikes a step, because membranes fill first: so the time is that of one synaptic
+    operation. All lengths see the same images, the short ones more often.
+
+    Args:
+        workload: The images, each once; the first few are used.
+        rounds: Measured runs of each.
+        progress: Told before every run.
+    """
+    few = workload.part(num_images=4)
+    batches = {length: replace(few, num_steps=length).repeated(max(LENGTHS) // length) for length in LENGTHS}
+    contestants = {
+        f"{length} steps": prepare_kernels(batch, "step", learns=True) for length, batch in batches.items()
+    }
+    seconds = time_in_turns(contestants, rounds=rounds, progress=progress)
+    each = {
+        length: seconds[f"{length} steps"] / sum(count_operations(batch)) for length, batch in batches.items()
+    }
+    mean = float(np.mean(list(each.values())))
+    worst = max(abs(value / mean - 1) for value in each.values())
+    rows = [judge("flat", 100 * worst, "from the mean; winners per step")]
+    rows += [
+        tell("steps", f"{length} steps: an operation", 1e12 * value, "CPU ps")
+        for length, value in each.items()
+    ]
+    return rows
+
+
+def add_thread(workload: Workload, *, repeats: int, rounds: int, progress: Progress | None) -> list[Row]:
+    """Time two threads against one, by the clock on the wall.
+
+    Args:
+        workload: The images, each once.
+        repeats: How often each is presented, with other spikes.
+        rounds: Measured runs of each.
+        progress: Told before every run.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores < 2:
+        return [judge("threads", None, "not measured: one core only")]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    batch = workload.repeated(repeats)
+    contestants = {str(threads): prepare_kernels(batch, learns=True, threads=threads) for threads in (1, 2)}
+    seconds = time_in_turns(contestants, rounds=rounds, clock=time.perf_counter, progress=progress)
+    # One busy thread is this very benchmark.
+    busy = load > 1 + _IDLE
+    note = (
+        f"winners per image; load {load:.1f} before{': not judged, the machine is not idle' if busy else ''}"
+    )
+    return [judge("threads", seconds["1"] / seconds["2"], note, is_judged=not busy)]

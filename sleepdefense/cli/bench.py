@@ -1,0 +1,80 @@
+"""`sleepdefense bench`: how fast is it, on this machine?"""
+
+import json
+from pathlib import Path
+
+import rich_click as click
+
+from sleepdefense.cli import options
+from sleepdefense.cli.bench_table import print_measured
+from sleepdefense.cli.progress import progress_bar
+
+
+@click.group(name="bench")
+def command() -> None:
+    r"""Measure this package against others that do the same work, and against its own bars.
+
+    \b
+    Example: sleepdefense bench kernels --quick
+    """
+
+
+@command.command(name="kernels")
+@click.option("--quick", is_flag=True, help="Few rounds on few images, in less than a minute.")
+@click.option("--only", multiple=True, metavar="GROUP", help="Only this group of figures; may be repeated.")
+@click.option(
+    "--opponent",
+    "opponents",
+    multiple=True,
+    type=options.EXISTING_FILE,
+    help="Python file with another opponent, such as benchmarks/spyketorch.py; may be repeated.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that holds MNIST; else SLEEPDEFENSE_DATA, else the cache, else the embedded digits.",
+)
+@click.option("--out", type=options.FILE, help="JSON file to write.")
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+@options.as_json
+def kernels(
+    quick: bool,
+    only: tuple[str, ...],
+    opponents: tuple[Path, ...],
+    data_dir: Path | None,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    r"""Measure the kernels of the sleep phase on the network of the paper, for some minutes.
+
+    Times are CPU seconds of one thread; contestants take turns and the fastest round counts. How to read the
+    table: docs/benchmarks.md. Groups: opponents, rates, peak, learning, steps, threads, compile, memory.
+
+    \b
+    Example: sleepdefense bench kernels --opponent benchmarks/spyketorch.py --out kernels.json
+    """
+    from sleepdefense.bench import GROUPS, bench_kernels
+    from sleepdefense.checkpoint import write_text_atomic
+    from sleepdefense.errors import ConfigError
+
+    if out is not None and out.exists() and not force:
+        raise ConfigError(f"'{out}' exists: overwrite it with --force")
+    try:
+        with progress_bar() as progress:
+            measured = bench_kernels(
+                groups=only or GROUPS,
+                quick=quick,
+                data_dir=data_dir,
+                opponents=opponents,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted: nothing was written") from None
+    text = json.dumps(measured.to_json(), indent=1)
+    if out is not None:
+        write_text_atomic(out, text + "\n")
+    if as_json:
+        click.echo(text)
+    else:
+        print_measured(measured.to_json())
