@@ -27,7 +27,10 @@ _NJIT: Final[Any] = numba.njit
 HAS_VECTORS: Final = os.environ.get("SLEEPDEFENSE_SIMD", "on") != "off" and not _CONFIG.DISABLE_JIT
 """Whether `_simd.py` is used; otherwise `_plain.py`, which needs nothing but Numba, or not even that."""
 
-_FLAGS: Final = {"nogil": True}  # the kernels run in a pool of threads; sums must stay exact, so no fastmath
+_FLAGS: Final = {
+    "nogil": True,
+    "error_model": "numpy",
+}  # the kernels run in a pool of threads; sums must stay exact, so no fastmath
 _SETTINGS: Final = (
     "BOUNDSCHECK",
     "DEBUGINFO_DEFAULT",
@@ -91,3 +94,8 @@ def kernel(func: _F) -> _F:
         return cast(_F, _NJIT(cache=True, **_FLAGS)(raw))
     finally:
         _CONFIG.CACHE_DIR = before
+
+
+def part(func: _F) -> _F:
+    """Compile `func` as a part of the kernels that call it: Python cannot, and nothing of its own is kept."""
+    return cast(_F, _NJIT(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_FLAGS)(inspect.unwrap(func)))

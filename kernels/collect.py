@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sleepdefense.kernels._jit import kernel
 from sleepdefense.kernels._lanes import LANES
-from sleepdefense.kernels.fused import EVERYBODY, Rule, Tally, Trace
+from sleepdefense.kernels.fused import Rule, Tally, Trace
+from sleepdefense.kernels.learn import EVERYBODY
 from sleepdefense.kernels.pack import (
     CHANNELS,
     FEATURES,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._jit import Integer, part
 from sleepdefense.kernels._lanes import LANES, equal_bits, largest, lowest_bit
 from sleepdefense.kernels.pack import OUT_HEIGHT, OUT_WIDTH, OUT_WORDS
 
@@ -17,7 +17,7 @@ _NOBODY = np.uint64(0)
 _ONE = np.uint64(1)
 
 
-@kernel
+@part
 def _best_at(
     mask: NDArray[np.uint64],
     first_mask: Integer,
@@ -38,7 +38,7 @@ def _best_at(
     return best
 
 
-@kernel
+@part
 def _first_feature(
     mask: NDArray[np.uint64],
     first_mask: Integer,
@@ -61,7 +61,7 @@ def _first_feature(
     return np.int64(-1)
 
 
-@kernel
+@part
 def _block_(
     blocked: NDArray[np.bool_],
     best: NDArray[Any],
@@ -79,7 +79,7 @@ def _block_(
             best[y * width + x] = low
 
 
-@kernel
+@part
 def compete_(
     winner: NDArray[np.int32],
     num_winners: Integer,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._jit import Integer, part
 from sleepdefense.kernels._lanes import LANES, SLACK, gather_fire_
 from sleepdefense.kernels.lists import list_spikes_, list_tile_
 from sleepdefense.kernels.pack import (
@@ -32,15 +32,13 @@ from sleepdefense.kernels.pack import (
     SOURCE_HEIGHT,
     SOURCE_WIDTH,
     WORDS,
-    PackedChain,
 )
 from sleepdefense.kernels.patterns import join_patterns_, list_patterns_
-from sleepdefense.kernels.workspace import Workspace
 
 _SILENCE = np.uint64(0)
 
 
-@kernel
+@part
 def _fire_tile_(
     membrane: NDArray[Any],
     mask: NDArray[np.uint64],
@@ -103,20 +101,28 @@ def _fire_tile_(
         entry += num_steps + 1
 
 
-@kernel
+@part
 def fire_patterns_(
-    work: Workspace, chain: PackedChain, span: tuple[Integer, Integer, Integer, Integer]
+    membrane: NDArray[Any],
+    mask: NDArray[np.uint64],
+    kept: NDArray[Any],
+    rows: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    pattern: NDArray[np.uint8],
+    joined: NDArray[np.uint8],
+    table: NDArray[Any],
+    low: NDArray[Any],
+    bias: NDArray[Any],
+    threshold: NDArray[Any],
+    shape: NDArray[np.int64],
+    span: tuple[Integer, Integer, Integer, Integer],
 ) -> None:
-    """Let the first layer fire, by looked-up sums.
+    """Let the first layer fire, by sums looked up in `table`.
 
     `span` is (first step in the chunk, number of steps, length of a chunk, 1 to keep the potentials).
     """
-    shape = chain.table[0]
     num_positions, num_patterns = shape[OUT_HEIGHT] * shape[OUT_WIDTH], shape[NUM_PATTERNS]
-    rows, ends, counts = work.rows, work.ends, work.counts
-    membrane, mask, kept = work.membrane, work.mask, work.kept
-    weight, bias, threshold, low = chain.pattern, chain.bias, chain.threshold, chain.low
-    pattern, joined = work.pattern, work.joined
     join_patterns_(joined, pattern, span[0], span[1])
     room = rows.size - SLACK - span[1] * (num_patterns + 3)
     position: Integer = np.int64(0)
@@ -130,7 +136,7 @@ def fire_patterns_(
                 rows,
                 ends,
                 counts,
-                weight,
+                table,
                 block * num_patterns * LANES,
                 np.int64(1),
                 low[block],
@@ -144,13 +150,17 @@ def fire_patterns_(
         position = last
 
 
-@kernel
+@part
 def list_chunk_(
-    work: Workspace, shape: NDArray[np.int64], span: tuple[Integer, Integer, Integer, Integer]
+    codes: NDArray[Any],
+    starts: NDArray[np.int32],
+    mask: NDArray[np.uint64],
+    bits: NDArray[np.uint8],
+    shape: NDArray[np.int64],
+    span: tuple[Integer, Integer, Integer, Integer],
 ) -> None:
     """List the spikes that a layer sees, for the steps of a span."""
     first_step, num_steps, chunk, _ = span
-    codes, starts, mask, bits = work.codes, work.starts, work.mask, work.byte_bits
     code_stride, start_stride = codes.size // chunk, starts.size // chunk
     source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
     first = shape[FIRST_SOURCE] * chunk + first_step * source
@@ -160,26 +170,34 @@ def list_chunk_(
         )
 
 
-@kernel
-def tile_room(work: Workspace, shape: NDArray[np.int64], num_steps: Integer) -> Integer:
+@part
+def tile_room(rows: NDArray[np.int32], shape: NDArray[np.int64], num_steps: Integer) -> Integer:
     """Return how many rows may be listed when another position is begun."""
     most: Integer = shape[NUM_ROWS] * shape[POOL_H] * shape[POOL_W] + 3
-    return work.rows.size - SLACK - num_steps * most
+    return rows.size - SLACK - num_steps * most
 
 
-@kernel
+@part
 def fire_lists_(
-    work: Workspace, chain: PackedChain, layer: Integer, span: tuple[Integer, Integer, Integer, Integer]
+    membrane: NDArray[Any],
+    mask: NDArray[np.uint64],
+    kept: NDArray[Any],
+    rows: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    codes: NDArray[Any],
+    starts: NDArray[np.int32],
+    weight: NDArray[Any],
+    low: NDArray[Any],
+    bias: NDArray[Any],
+    threshold: NDArray[Any],
+    shape: NDArray[np.int64],
+    span: tuple[Integer, Integer, Integer, Integer],
 ) -> None:
-    """Let a layer fire, by lists of the rows that drive each position; `span` as in `fire_patterns_`."""
-    shape = chain.table[layer]
+    """Let a layer fire whose input spikes are listed, by the rows that drive each position."""
     num_positions = shape[OUT_HEIGHT] * shape[OUT_WIDTH]
-    rows, ends, counts, codes, starts = work.rows, work.ends, work.counts, work.codes, work.starts
-    membrane, mask, kept = work.membrane, work.mask, work.kept
-    weight, bias, threshold, low = chain.weight, chain.bias, chain.threshold, chain.low
     start_stride = starts.size // span[2]
-    list_chunk_(work, shape, span)
-    room = tile_room(work, shape, span[1])
+    room = tile_room(rows, shape, span[1])
     position: Integer = np.int64(0)
     while position < num_positions:
         last = list_tile_(rows, ends, counts, codes, starts, start_stride, shape, position, span[1], room)

@@ -12,7 +12,8 @@ from sleepdefense.kernels._checks import LARGEST_STEP, check_array, check_intege
 from sleepdefense.kernels.chain import ChainLayer, chain_shapes
 from sleepdefense.kernels.collect import SleepRecord, collect, empty_tally
 from sleepdefense.kernels.encode import check_images
-from sleepdefense.kernels.fused import EVERY_STEP, EVERYBODY, ONCE, Rule, Tally, Trace, sleep_images_
+from sleepdefense.kernels.fused import Rule, Tally, Trace, sleep_images_
+from sleepdefense.kernels.learn import EVERY_STEP, EVERYBODY, ONCE
 from sleepdefense.kernels.pack import PackedChain, WeightType, choose_numbers, pack_chain, pack_features_
 from sleepdefense.kernels.workspace import Workspace, make_workspace, size_of
 

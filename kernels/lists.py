@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._jit import Integer, part
 from sleepdefense.kernels._lanes import LANES, copy_rows_, count_bits, list_byte_
 from sleepdefense.kernels.pack import (
     HEIGHT,
@@ -33,7 +33,7 @@ _BYTE = np.uint64(255)
 _NOTHING = np.uint64(0)
 
 
-@kernel
+@part
 def _list_row_(
     codes: NDArray[Any],
     place: Integer,
@@ -62,7 +62,7 @@ def _list_row_(
     return place
 
 
-@kernel
+@part
 def list_spikes_(
     codes: NDArray[Any],
     first_code: Integer,
@@ -81,45 +81,33 @@ def list_spikes_(
     pool_h, pool_w, num_words, source_w = shape[POOL_H], shape[POOL_W], shape[WORDS], shape[SOURCE_WIDTH]
     height, width, rim, left = shape[HEIGHT], shape[WIDTH], shape[PADDING_H], shape[PADDING_W]
     padded, row_words = width + 2 * left + 1, source_w * num_words
-    place, start = first_code, first_start
+    area = pool_h * pool_w
+    num_runs, run_length = (np.int64(1), width) if area == 1 else (width * area, np.int64(1))
+    place, start, window = first_code, first_start, first_code
     for y in range(-rim, height + rim):
         begin = place
         if y >= 0 and y < height:
-            base = left * num_words * LANES
-            if pool_h * pool_w == 1:
+            for run in range(num_runs):  # a row of pixels, or each pixel of each window
+                x, inside = run // area, run % area
+                first = place
                 place = _list_row_(
                     codes,
                     place,
                     starts,
-                    start + left,
+                    start + left + x,
                     mask,
-                    first_mask + y * row_words,
-                    width,
+                    first_mask
+                    + (y * pool_h + inside // pool_w) * row_words
+                    + (x * pool_w + inside % pool_w) * num_words,
+                    run_length,
                     num_words,
-                    base,
+                    (left + x) * num_words * LANES,
                     bits,
                 )
-            else:
-                for x in range(width):
-                    first = place
-                    for j in range(pool_h):
-                        corner = first_mask + (y * pool_h + j) * row_words + x * pool_w * num_words
-                        for i in range(pool_w):
-                            pixel = corner + i * num_words
-                            place = _list_row_(
-                                codes,
-                                place,
-                                starts,
-                                start + left + x,
-                                mask,
-                                pixel,
-                                np.int64(1),
-                                num_words,
-                                base,
-                                bits,
-                            )
-                    starts[start + left + x] = first
-                    base += num_words * LANES
+                if inside > 0:
+                    starts[start + left + x] = window
+                else:
+                    window = first
             for x in range(left):
                 starts[start + x] = begin
             for x in range(left + width, padded):
@@ -130,7 +118,7 @@ def list_spikes_(
         start += padded
 
 
-@kernel
+@part
 def fill_up_(rows: NDArray[np.int32], place: Integer, zeros: np.int32) -> Integer:
     """Append rows of zeros to a multiple of 4; return the new end."""
     for i in range(3):
@@ -138,7 +126,7 @@ def fill_up_(rows: NDArray[np.int32], place: Integer, zeros: np.int32) -> Intege
     return (place + 3) & ~np.int64(3)
 
 
-@kernel
+@part
 def list_tile_(
     rows: NDArray[np.int32],
     ends: NDArray[np.int32],

@@ -7,7 +7,7 @@ visible unit has spiked so far, or spikes now.
 import numpy as np
 from numpy.typing import NDArray
 
-from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._jit import Integer, part
 from sleepdefense.kernels._lanes import LANES, add_bits_, lowest_bit
 from sleepdefense.kernels.pack import (
     FIRST_COUNT,
@@ -35,7 +35,7 @@ _NOBODY = np.uint64(0)
 _ONE = np.uint64(1)
 
 
-@kernel
+@part
 def note_visible_(
     seen: NDArray[np.uint64],
     mask: NDArray[np.uint64],
@@ -63,21 +63,23 @@ def note_visible_(
                 at += 1
 
 
-@kernel
+@part
 def count_winners_(
     potentiation: NDArray[np.int32],
     hits: NDArray[np.int32],
     seen: NDArray[np.uint64],
     winner: NDArray[np.int32],
+    first: Integer,
+    last: Integer,
     shape: NDArray[np.int64],
     inverts: bool,
 ) -> None:
-    """Count the pairings of winners: potentiated is who has been seen (`inverts`: has not).
+    """Count the pairings of winners [first, last): potentiated is who has been seen (`inverts`: has not).
 
     potentiation is (feature, kernel_h, kernel_w, channel), flat; hits (row, column, feature).
     """
     num_words = shape[WORDS]
-    for i in range(winner.shape[0]):
+    for i in range(first, last):
         feature, row, column = np.int64(winner[i, 0]), np.int64(winner[i, 1]), np.int64(winner[i, 2])
         position = row * shape[OUT_WIDTH] + column
         hits[shape[FIRST_HIT] + position * shape[OUT_WORDS] * LANES + feature] += 1
@@ -94,7 +96,7 @@ def count_winners_(
                 at += num_words * LANES
 
 
-@kernel
+@part
 def count_everybody_(
     potentiation: NDArray[np.int32],
     hits: NDArray[np.int32],

@@ -7,7 +7,7 @@ row of a table (`pack.py`), and a receptive field of 5 x 5 pixels is 5 rows.
 import numpy as np
 from numpy.typing import NDArray
 
-from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._jit import Integer, part
 from sleepdefense.kernels._lanes import PATTERN_BITS, copy_patterns_
 from sleepdefense.kernels.pack import (
     CHANNELS,
@@ -24,7 +24,7 @@ from sleepdefense.kernels.pack import (
 )
 
 
-@kernel
+@part
 def _see_row_(
     line: NDArray[np.uint8],
     rim: NDArray[np.uint8],
@@ -48,7 +48,7 @@ def _see_row_(
         line[x] = seen
 
 
-@kernel
+@part
 def read_patterns_(
     pattern: NDArray[np.uint8],
     first_pattern: Integer,
@@ -80,7 +80,7 @@ def read_patterns_(
                     pattern[at + group + x * column_stride] = line[x]
 
 
-@kernel
+@part
 def join_patterns_(
     joined: NDArray[np.uint8], pattern: NDArray[np.uint8], first_step: Integer, num_steps: Integer
 ) -> None:
@@ -92,7 +92,7 @@ def join_patterns_(
             joined[i] |= pattern[step * size + i]
 
 
-@kernel
+@part
 def list_patterns_(
     rows: NDArray[np.int32],
     ends: NDArray[np.int32],

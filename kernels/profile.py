@@ -13,7 +13,7 @@ from sleepdefense.kernels._jit import Integer, kernel
 from sleepdefense.kernels.chain import ChainLayer, chain_shapes
 from sleepdefense.kernels.encode import _image_key, _spike_bounds_, check_images
 from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, tile_room
-from sleepdefense.kernels.fused import _draw_chunk_
+from sleepdefense.kernels.fused import draw_chunk_
 from sleepdefense.kernels.lists import list_tile_
 from sleepdefense.kernels.pack import (
     NUM_PATTERNS,
@@ -87,22 +87,19 @@ def profile_chain(
 
     def run_once() -> None:
         for image, number in zip(images, index, strict=True):
-            work.membrane[:] = 0
-            work.mask[:] = 0
-            _spike_bounds_(work.bound, image.ravel())
-            key = np.uint64(_image_key(np.uint64(seed), number))
+            _begin_(work, image.ravel())
             for first in range(0, num_steps, CHUNK):
-                clocked("draw", _draw_chunk_, work, chain.table[0], key, first, CHUNK)
+                clocked("draw", _draw_, work, chain, np.uint64(seed), number, first, CHUNK)
                 for layer in range(len(layers)):
                     name = f"S{layer + 1}"
                     if layer == 0 and chain.table[0, NUM_PATTERNS] > 0:
-                        clocked(f"{name} fire", fire_patterns_, work, chain, span)
+                        clocked(f"{name} fire", _fire_first_, work, chain, span)
                         adds[0] += _pattern_adds(work, layers[0], chain.table[0])
                         continue
-                    clocked(f"{name} lists", list_chunk_, work, chain.table[layer], span)
-                    rows = clocked(f"{name} rows", _list_all_rows_, work, chain, layer)
+                    clocked(f"{name} lists", _list_, work, chain, layer, span)
+                    rows = clocked(f"{name} rows", _list_rows_, work, chain, layer, span)
                     adds[layer] += rows * layers[layer].weight.shape[0]
-                    clocked(f"{name} gather", fire_lists_, work, chain, layer, span)
+                    clocked(f"{name} gather", _fire_, work, chain, layer, span)
 
     with np.errstate(over="ignore"):
         run_once()  # compiles, and warms the caches
@@ -111,26 +108,78 @@ def profile_chain(
         run_once()
     for layer in range(1 if chain.table[0, NUM_PATTERNS] else 0, len(layers)):
         name = f"S{layer + 1}"
-        seconds[f"{name} gather"] -= seconds[f"{name} lists"] + seconds[f"{name} rows"]
+        seconds[f"{name} gather"] -= seconds[f"{name} rows"]
     return ChainProfile(
         seconds=seconds, adds=tuple(int(count) for count in adds), num_steps=num_steps * len(images)
     )
 
 
 @kernel
-def _list_all_rows_(work: Workspace, chain: PackedChain, layer: Integer) -> Integer:
+def _begin_(work: Workspace, image: NDArray[np.float32]) -> None:
+    """Begin an image."""
+    work.membrane[:] = 0
+    work.mask[:] = np.uint64(0)
+    _spike_bounds_(work.bound, image)
+
+
+@kernel
+def _draw_(
+    work: Workspace, chain: PackedChain, seed: np.uint64, number: Integer, first: Integer, steps: Integer
+) -> None:
+    """Draw the pixels of a chunk."""
+    key, stride = _image_key(seed, number), work.joined.size
+    draw_chunk_(
+        work.pixel, work.bound, work.mask, work.pattern, stride, work.rim, work.line, chain.table[0], key,
+        first, steps,
+    )  # fmt: skip
+
+
+@kernel
+def _fire_first_(
+    work: Workspace, chain: PackedChain, span: tuple[Integer, Integer, Integer, Integer]
+) -> None:
+    """Run the first layer."""
+    fire_patterns_(
+        work.membrane, work.mask, work.kept, work.rows, work.ends, work.counts, work.pattern, work.joined,
+        chain.pattern, chain.low, chain.bias, chain.threshold, chain.table[0], span,
+    )  # fmt: skip
+
+
+@kernel
+def _list_(
+    work: Workspace, chain: PackedChain, layer: Integer, span: tuple[Integer, Integer, Integer, Integer]
+) -> None:
+    """List the spikes that a layer sees."""
+    list_chunk_(work.codes, work.starts, work.mask, work.byte_bits, chain.table[layer], span)
+
+
+@kernel
+def _fire_(
+    work: Workspace, chain: PackedChain, layer: Integer, span: tuple[Integer, Integer, Integer, Integer]
+) -> None:
+    """Run a layer whose input is listed."""
+    fire_lists_(
+        work.membrane, work.mask, work.kept, work.rows, work.ends, work.counts, work.codes, work.starts,
+        chain.weight, chain.low, chain.bias, chain.threshold, chain.table[layer], span,
+    )  # fmt: skip
+
+
+@kernel
+def _list_rows_(
+    work: Workspace, chain: PackedChain, layer: Integer, span: tuple[Integer, Integer, Integer, Integer]
+) -> Integer:
     """Make the lists of all positions, and count their rows."""
     shape = chain.table[layer]
     rows, ends, counts, codes, starts = work.rows, work.ends, work.counts, work.codes, work.starts
-    steps = np.int64(CHUNK)
-    room, stride = tile_room(work, shape, steps), starts.size // CHUNK
+    num_positions = shape[OUT_HEIGHT] * shape[OUT_WIDTH]
+    room, stride = tile_room(rows, shape, span[1]), starts.size // span[2]
     total: Integer = np.int64(0)
     position: Integer = np.int64(0)
-    while position < shape[OUT_HEIGHT] * shape[OUT_WIDTH]:
-        last = list_tile_(rows, ends, counts, codes, starts, stride, shape, position, steps, room)
+    while position < num_positions:
+        last = list_tile_(rows, ends, counts, codes, starts, stride, shape, position, span[1], room)
         for tile in range(last - position):
-            for step in range(CHUNK):
-                total += np.int64(counts[tile * (CHUNK + 1) + step])
+            for step in range(span[1]):
+                total += np.int64(counts[tile * (span[1] + 1) + step])
         position = last
     return total
 
