@@ -1,7 +1,7 @@
 """One sleep from its first batch to its last: find strengths, present, learn, save, go on."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from torch import Tensor
 from sleepdefense.consolidation.diary import Measurement, SleepDiary
 from sleepdefense.consolidation.dose import Course, advance, find_strength, relative_change
 from sleepdefense.consolidation.dreaming import Masters, dreaming, find_thresholds, with_masters
-from sleepdefense.consolidation.engine import AbstractEngine
+from sleepdefense.consolidation.engine import AbstractEngine, BatchEvents
 from sleepdefense.consolidation.guard import Verdict
 from sleepdefense.consolidation.plan import SleepPlan
+from sleepdefense.consolidation.ranks import Ranks
 from sleepdefense.consolidation.row import batch_row
 from sleepdefense.consolidation.rules import AbstractRule
 from sleepdefense.consolidation.state import SleepState, load_state, save_state
@@ -41,6 +42,8 @@ class SleepRun:
         measures: Numbers to be followed.
         checkpoint: File of the state, or None.
         identity: What decides the result, for the file.
+        ranks: The processes that share the sleep. All count; the main one decides what follows, measures and
+            writes.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class SleepRun:
         measures: Mapping[str, Measure],
         checkpoint: Path | None,
         identity: Mapping[str, Any],
+        ranks: Ranks,
     ) -> None:
         self.plan = plan
         self.rule = rule
@@ -61,6 +65,7 @@ class SleepRun:
         self.measures = measures
         self.checkpoint = checkpoint
         self.identity = identity
+        self.ranks = ranks
         weights = plan.network.weights
         layers = [*(stage.name for stage in plan.stages), *plan.twins.values()]
         self.origin: Masters = {name: weights[name].detach().cpu().numpy().copy() for name in layers}
@@ -68,15 +73,21 @@ class SleepRun:
 
     def begin(self) -> None:
         """Find thresholds and strengths on the first batches; nothing changes yet."""
-        thresholds = find_thresholds(self.plan, self._images(self._index(0)))
-        self.state = SleepState(
-            batch=0,
-            course=Course(masters=self.origin, finished=frozenset(), brakes={}),
-            strengths=self._strengths(thresholds),
-            thresholds=thresholds,
-            rows=(),
-            events={stage.name: np.zeros(stage.kernel[0], dtype=np.int64) for stage in self.plan.stages},
-            measured=(self._measure(0, self.origin),) if self.measures else (),
+        thresholds = self.ranks.on_main(lambda: find_thresholds(self.plan, self._images(self._index(0))))
+        network = dreaming(self.plan, {}, thresholds)
+        indices = [index for batch in range(FIRST_BATCHES) if len(index := self._index(batch))]
+        learns = {stage.name for stage in self.plan.stages}
+        events = [self.engine.present(network, self._images(index), index, learns) for index in indices]
+        self.state = self.ranks.on_main(
+            lambda: SleepState(
+                batch=0,
+                course=Course(masters=self.origin, finished=frozenset(), brakes={}),
+                strengths=self._strengths(events, [len(index) for index in indices]),
+                thresholds=thresholds,
+                rows=(),
+                events={stage.name: np.zeros(stage.kernel[0], dtype=np.int64) for stage in self.plan.stages},
+                measured=(self._measure(0, self.origin),) if self.measures else (),
+            )
         )
 
     def go_on(self, path: Path) -> None:
@@ -86,7 +97,7 @@ class SleepRun:
             CheckpointError: The file is no state of a sleep, or damaged.
             SleepError: It belongs to another sleep.
         """
-        self.state = load_state(path, self.identity)
+        self.state = self.ranks.on_main(lambda: load_state(path, self.identity))
 
     def sleep(self, progress: Progress | None) -> None:
         """Sleep until the dose is reached or the images are used up; save the state, whatever happens."""
@@ -94,11 +105,12 @@ class SleepRun:
             while not self._is_over(self.state):
                 self.state = self._after_batch()
                 if self.state.batch % self.plan.config.save_every == 0:
-                    self.save()
-                if progress is not None:
+                    self.ranks.on_main(self.save)
+                if progress is not None and self.ranks.is_main:
                     progress(*self._standing())
         except BaseException:
-            self.save()
+            if self.ranks.is_main:
+                self.save()
             raise
 
     def diary(self, verdict: Verdict | None) -> SleepDiary:
@@ -133,6 +145,10 @@ class SleepRun:
         network = dreaming(self.plan, state.course.masters, state.thresholds)
         learns = {stage.name for stage in self.plan.stages} - state.course.finished
         events = self.engine.present(network, self._images(index), index, learns)
+        return self.ranks.on_main(lambda: self._learned(events, index))
+
+    def _learned(self, events: BatchEvents, index: NDArray[np.int64]) -> SleepState:
+        state = self.state
         course = advance(self.plan, self.rule, self.origin, state.course, state.strengths, events, len(index))
         before = state.rows[-1].images if state.rows else 0
         row = batch_row(self.plan, self.origin, events, course, before=before, num_images=len(index))
@@ -165,12 +181,8 @@ class SleepRun:
         is_done = all(stage.name in state.course.finished for stage in self.plan.stages)
         return is_done or len(self._index(state.batch)) == 0
 
-    def _strengths(self, thresholds: Mapping[str, float]) -> dict[str, float]:
-        network = dreaming(self.plan, {}, thresholds)
-        indices = [index for batch in range(FIRST_BATCHES) if len(index := self._index(batch))]
-        learns = {stage.name for stage in self.plan.stages}
-        events = [self.engine.present(network, self._images(index), index, learns) for index in indices]
-        num_images, num_steps = sum(map(len, indices)), self.plan.config.num_steps
+    def _strengths(self, events: Sequence[BatchEvents], sizes: Sequence[int]) -> dict[str, float]:
+        num_images, num_steps = sum(sizes), self.plan.config.num_steps
         strengths = {}
         for stage in self.plan.stages:
             name = stage.name
@@ -183,9 +195,8 @@ class SleepRun:
                 )
             origin = self.origin[name].astype(np.float64)
             directions = [
-                self.rule.direction(origin, origin, each.potentiation[name], each.depression[name])
-                / len(index)
-                for each, index in zip(events, indices, strict=True)
+                self.rule.direction(origin, origin, each.potentiation[name], each.depression[name]) / size
+                for each, size in zip(events, sizes, strict=True)
             ]
             strengths[name] = find_strength(stage, directions, origin, self.plan.config)
         return strengths

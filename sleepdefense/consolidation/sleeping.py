@@ -11,8 +11,10 @@ from sleepdefense.consolidation.choose_engine import choose_engine
 from sleepdefense.consolidation.config import SleepConfig
 from sleepdefense.consolidation.diary import SleepDiary
 from sleepdefense.consolidation.dreaming import with_masters
-from sleepdefense.consolidation.guard import Guard, Verdict, cut_back
+from sleepdefense.consolidation.guard import Guard, Verdict, cut_back, part_of_the_way
 from sleepdefense.consolidation.plan import settle
+from sleepdefense.consolidation.ranked_engine import RankedEngine
+from sleepdefense.consolidation.ranks import joined_ranks
 from sleepdefense.consolidation.rules import AbstractRule, MirroredSTDP
 from sleepdefense.consolidation.run import Measure, Progress, SleepRun
 from sleepdefense.consolidation.state import images_digest, network_digest
@@ -60,7 +62,11 @@ def sleep(
         W <- confine(W + strength / images * direction(W, counts))
 
     until every stage has had its dose. The same images, settings and seed give the same bytes, whatever the
-    engine, the number of threads or the interruptions.
+    engine, the number of threads and of processes, or the interruptions.
+
+    Where torchrun or accelerate launch started several processes, all must call this with the same arguments.
+    Each presents its share of every batch, and all return the same result. The main one alone evaluates
+    measures and guard, tells the progress and writes the checkpoint.
 
     Args:
         network: From `conversion.to_spiking`. It is not changed.
@@ -75,15 +81,17 @@ def sleep(
         resume: Go on from `checkpoint` if it is there.
         force: Replace a checkpoint that is there, or with `resume` one of another sleep.
         progress: Told after every batch.
-        threads: Workers of the fused engine; None: one for each core.
+        threads: Workers of the fused engine; None: one for each core, shared with other processes of this
+            sleep.
         backend: Simulator for the reference engine; None: snntorch.
 
     Returns:
         The new network and the diary. With a dose of 0 it is `network` itself.
 
     Raises:
-        SleepError: No stage can sleep, one is silent, the fused engine was asked for in vain, the images do
-            not fit, or the checkpoint is of another sleep.
+        SleepError: No stage can sleep, one is silent, a fast engine was asked for in vain, the images do not
+            fit, the checkpoint is of another sleep, or another process of this sleep is gone or was given
+            something else.
         ConfigError: Settings contradict each other or the network, or the checkpoint is there and neither
             `resume` nor `force` is given.
         CheckpointError: The checkpoint is damaged or cannot be written.
@@ -92,34 +100,51 @@ def sleep(
         Talafha et al. 2023, sections 3.3 to 3.5; docs/decisions.md, "Sleep".
     """
     measures = dict(measures or {})
-    _check_file(checkpoint, resume=resume, force=force)
-    if config.rho == 0:
-        return Slept(network=network, diary=SleepDiary.of_no_sleep("dose 0: no sleep"))
-    plan = settle(network, rule, config)
-    _check_images(network, images)
-    engine = choose_engine(plan, images.device, threads=threads, backend=backend)
-    identity = {
-        "config": config.to_json(),
-        "rule": rule.to_json(),
-        "network": network_digest(network),
-        "images": images_digest(images),
-        "measures": list(measures),
-    }
-    run = SleepRun(plan, rule, engine, images, measures=measures, checkpoint=checkpoint, identity=identity)
-    _start(run, checkpoint, resume=resume, force=force)
-    run.sleep(progress)
-    slept = with_masters(network, run.state.course.masters)
-    verdict: Verdict | None = None
-    if guard is not None:
-        slept, verdict = cut_back(network, slept, guard)
-    diary = run.diary(verdict)
-    run.save(diary)
+    with joined_ranks() as ranks:
+        ranks.on_main(lambda: _check_file(checkpoint, resume=resume, force=force))
+        if config.rho == 0:
+            return Slept(network=network, diary=SleepDiary.of_no_sleep("dose 0: no sleep"))
+        plan = settle(network, rule, config)
+        _check_images(network, images)
+        workers = ranks.threads() if threads is None else threads
+        engine = choose_engine(plan, images.device, threads=workers, backend=backend)
+        if ranks.count > 1:
+            engine = RankedEngine(engine, plan, ranks)
+        identity = {
+            "config": config.to_json(),
+            "rule": rule.to_json(),
+            "network": network_digest(network),
+            "images": images_digest(images),
+            "measures": list(measures),
+        }
+        for what, value in identity.items():
+            ranks.check_same(what, value)
+        run = SleepRun(
+            plan,
+            rule,
+            engine,
+            images,
+            measures=measures,
+            checkpoint=checkpoint,
+            identity=identity,
+            ranks=ranks,
+        )
+        _start(run, checkpoint, resume=resume, force=force)
+        run.sleep(progress)
+        slept = with_masters(network, run.state.course.masters)
+        verdict: Verdict | None = None
+        if guard is not None:
+            verdict = ranks.on_main(lambda: cut_back(network, slept, guard)[1])
+            slept = part_of_the_way(network, slept, verdict.factor)
+        diary = run.diary(verdict)
+        ranks.on_main(lambda: run.save(diary))
     return Slept(network=slept, diary=diary)
 
 
 def _start(run: SleepRun, checkpoint: Path | None, *, resume: bool, force: bool) -> None:
     """Go on from the checkpoint, or begin."""
-    if not resume or checkpoint is None or not checkpoint.exists():
+    is_there = run.ranks.on_main(lambda: resume and checkpoint is not None and checkpoint.exists())
+    if not is_there or checkpoint is None:
         run.begin()
         return
     try:
