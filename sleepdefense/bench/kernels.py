@@ -55,6 +55,10 @@ FULL = Size(images=8, repeats=8, rounds=5, rates=RATES, weight_types=tuple(WEIGH
 QUICK = Size(images=4, repeats=4, rounds=2, rates=tuple(DENSE), weight_types=("i16",))
 
 
+_SLOW = ("compile",)
+"""Groups that a quick run leaves out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """What came out.
@@ -88,7 +92,7 @@ class Measured:
 
 def bench_kernels(
     *,
-    groups: Sequence[str] = GROUPS,
+    groups: Sequence[str] | None = None,
     quick: bool = False,
     data_dir: Path | None = None,
     opponents: Sequence[Path] = (),
@@ -97,8 +101,8 @@ def bench_kernels(
     """Measure the sleep kernels on stages S1 to S4 of the paper, and hold the figures against their bars.
 
     Args:
-        groups: Names from `GROUPS`.
-        quick: A few rounds on a few images, in less than a minute.
+        groups: Names from `GROUPS`; None: all, in a quick run without compiling anew.
+        quick: A few rounds on a few images, in about a minute.
         data_dir: Folder that holds MNIST; else it is looked for where the package keeps data.
         opponents: Python files as in the folder benchmarks.
         progress: Told what is going on.
@@ -108,8 +112,10 @@ def bench_kernels(
         DataError: `data_dir` holds no MNIST.
         UnfinishedError: A process of the benchmark failed.
     """
-    if unknown := [name for name in groups if name not in GROUPS]:
+    if unknown := [name for name in groups or () if name not in GROUPS]:
         raise ConfigError(f"there is no group {unknown[0]!r}: expected some of {', '.join(GROUPS)}")
+    left_out = _SLOW if quick and groups is None else ()
+    chosen = [name for name in GROUPS if name not in left_out and (groups is None or name in groups)]
     size = QUICK if quick else FULL
     others = [each for path in opponents for each in _loaded(path)]
     before = load_average()
@@ -117,10 +123,10 @@ def bench_kernels(
     workload = _workload(picked, RATE, WEIGHT_TYPES["i16"])
     rows: list[Row] = []
     measures = _measures(workload, picked, size, others)
-    for name in GROUPS:
-        if name in groups:
-            rows += measures[name](_within(progress, name))
-    rows += missing(rows, groups, "not measured: give --opponent benchmarks/spyketorch.py")
+    for name in chosen:
+        rows += measures[name](_within(progress, name))
+    rows += missing(rows, chosen, "not measured: give --opponent benchmarks/spyketorch.py")
+    rows += missing(rows, left_out, "left out of a quick run: --only compile")
     return Measured(
         rows=tuple(sorted(rows, key=lambda row: GROUPS.index(row.group))),
         machine=describe_machine(),
@@ -138,7 +144,11 @@ def _measures(
 
     def rates(progress: Progress | None) -> list[Row]:
         units = dict.fromkeys(WEIGHT_TYPES.values())
-        workloads = {(rate, unit): _workload(picked, rate, unit) for rate in size.rates for unit in units}
+        workloads = {
+            (rate, unit): workload if (rate, unit) == (RATE, workload.unit) else _workload(picked, rate, unit)
+            for rate in size.rates
+            for unit in units
+        }
         return sweep(workloads, repeats=repeats, rounds=rounds, progress=progress)
 
     return {

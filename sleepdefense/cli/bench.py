@@ -20,7 +20,7 @@ def command() -> None:
 
 
 @command.command(name="kernels")
-@click.option("--quick", is_flag=True, help="Few rounds on few images, in less than a minute.")
+@click.option("--quick", is_flag=True, help="Few rounds on few images, in about a minute; without compile.")
 @click.option("--only", multiple=True, metavar="GROUP", help="Only this group of figures; may be repeated.")
 @click.option(
     "--opponent",
@@ -54,7 +54,7 @@ def kernels(
     \b
     Example: sleepdefense bench kernels --opponent benchmarks/spyketorch.py --out kernels.json
     """
-    from sleepdefense.bench import GROUPS, bench_kernels
+    from sleepdefense.bench import bench_kernels
     from sleepdefense.checkpoint import write_text_atomic
     from sleepdefense.errors import ConfigError
 
@@ -63,7 +63,7 @@ def kernels(
     try:
         with progress_bar() as progress:
             measured = bench_kernels(
-                groups=only or GROUPS,
+                groups=only or None,
                 quick=quick,
                 data_dir=data_dir,
                 opponents=opponents,
