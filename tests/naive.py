@@ -99,6 +99,16 @@ def convolve(spikes, layer):
     return drive
 
 
+def pool(spikes, window):
+    """How many units of each window spike: (time, channel, height, width)."""
+    height, width = (size // side for size, side in zip(spikes.shape[2:], window, strict=True))
+    counts = np.zeros((*spikes.shape[:2], height, width), dtype=np.int64)
+    for y, x in np.ndindex(height, width):
+        patch = spikes[:, :, y * window[0] : (y + 1) * window[0], x * window[1] : (x + 1) * window[1]]
+        counts[:, :, y, x] = patch.sum(axis=(2, 3))
+    return counts
+
+
 class LayerTrain(NamedTuple):
     spikes: np.ndarray  # (time, feature, height, width)
     potential: np.ndarray  # the same, before the reset
@@ -106,14 +116,18 @@ class LayerTrain(NamedTuple):
 
 
 def fire(visible, layer):
-    """Integrate and fire over a whole train (time, channel, height, width) of the layer below."""
+    """Integrate and fire over a whole train (time, channel, height, width) of the layer below.
+
+    Behind a pool that train holds counts, and everything is as many times as large as the window.
+    """
+    area = layer.pool[0] * layer.pool[1]
     membrane = np.int64(0)
     spikes, potential = [], []
     for step_spikes in visible:
-        membrane = membrane + convolve(step_spikes, layer) + layer.bias[:, None, None]
+        membrane = membrane + convolve(step_spikes, layer) + area * layer.bias[:, None, None]
         potential.append(membrane)
-        spikes.append(membrane > layer.threshold)
-        membrane = membrane - layer.threshold * spikes[-1]
+        spikes.append(membrane > area * layer.threshold)
+        membrane = membrane - area * layer.threshold * spikes[-1]
     return LayerTrain(np.array(spikes, dtype=np.uint8), np.array(potential), membrane)
 
 
@@ -174,7 +188,8 @@ def sleep_image(
     ]
     asleep = []
     for layer, most, reach in zip(layers, k, radius, strict=True):
-        train = fire(visible, layer)
-        asleep.append(learn(visible, layer, train, competition, most, reach, depress_outside, as_printed))
+        counts = pool(visible, layer.pool)
+        train, seen = fire(counts, layer), (counts > 0).astype(np.uint8)
+        asleep.append(learn(seen, layer, train, competition, most, reach, depress_outside, as_printed))
         visible = train.spikes
     return asleep

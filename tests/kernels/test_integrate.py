@@ -5,6 +5,7 @@ import inspect
 import naive
 import numpy as np
 import pytest
+from busy_chain import COMPETITIONS, SETTINGS, assert_same, busy_chain
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,8 +17,14 @@ RIMS = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 @st.composite
 def layers(draw, visible, rng, *, scale):
-    """One layer of small signed weights, times `scale`, that reads a layer of shape `visible`."""
-    num_features = draw(st.integers(1, 5))
+    """One layer of small signed weights, times `scale`, that reads a layer of shape `visible`.
+
+    Few features in most cases, and sometimes more than a block of 64.
+    """
+    num_features = draw(st.one_of(st.integers(1, 5), st.integers(1, 5), st.sampled_from([63, 64, 65, 130])))
+    windows = [(1, 1), (1, 1), (1, 1), (2, 1), (2, 2), (1, 4)]
+    pool = draw(st.sampled_from([w for w in windows if w[0] <= visible[1] and w[1] <= visible[2]]))
+    visible = (visible[0], visible[1] // pool[0], visible[2] // pool[1])
     if draw(st.sampled_from([False, False, True])):
         kernel, stride, padding = visible[1:], 1, 0  # a linear layer
     else:
@@ -26,7 +33,7 @@ def layers(draw, visible, rng, *, scale):
     weight = rng.integers(-2, 4, (num_features, visible[0], *kernel)) * scale
     bias = rng.integers(-1, 2, num_features) * scale * draw(st.integers(0, 1))
     threshold = draw(st.integers(1, 6)) * scale
-    layer = ChainLayer(weight.astype(np.int32), bias.astype(np.int32), threshold, stride, padding)
+    layer = ChainLayer(weight.astype(np.int32), bias.astype(np.int32), threshold, stride, padding, pool)
     hidden = naive.convolve(np.zeros(visible), layer).shape
     return layer, hidden
 
@@ -35,7 +42,10 @@ def layers(draw, visible, rng, *, scale):
 def sleeps(draw):
     """Images, a chain of one to three layers that reads them, and who learns. Small integers force ties."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shape = draw(st.tuples(st.integers(1, 2), st.integers(3, 7), st.integers(3, 7)))
+    sides = st.tuples(st.integers(3, 7), st.integers(3, 7))
+    wide = st.tuples(st.just(1), st.integers(3, 4), st.integers(8, 19))  # rows of more than one pattern
+    deep = st.tuples(st.sampled_from([65, 129]), st.integers(1, 3), st.integers(1, 3))  # no patterns at all
+    shape = draw(st.one_of(*[st.builds(lambda c, s: (c, *s), st.integers(1, 3), sides)] * 3, wide, deep))
     images = rng.choice([0.0, 0.1, 0.5, 1.0], (draw(st.integers(0, 3)), *shape)).astype(np.float32)
     index = rng.integers(0, 10**9, len(images))
     scale = draw(st.sampled_from([1, 1, 1, 100_000]))  # the last one does not fit 16 bits
@@ -94,32 +104,7 @@ def test_sleep_is_the_twins(sleep, threads):
 
 @pytest.fixture(scope="module")
 def busy_sleep():
-    """Nineteen images and three layers in which much happens."""
-    rng = np.random.default_rng(1)
-    images = rng.random((19, 1, 5, 6), dtype=np.float32)  # three chunks of at most 8
-    chain = [
-        ChainLayer(rng.integers(-3, 6, (6, 1, 3, 3), dtype=np.int32), np.ones(6, dtype=np.int32), 7, 1, 1),
-        ChainLayer(rng.integers(-3, 5, (5, 6, 4, 4), dtype=np.int32), np.zeros(5, dtype=np.int32), 9, 2, 3),
-        ChainLayer(rng.integers(-2, 4, (4, 5, 4, 5), dtype=np.int32), np.zeros(4, dtype=np.int32), 5),
-    ]
-    return images, np.arange(100, 119), chain
-
-
-SETTINGS = {
-    "seed": 5,
-    "num_steps": 9,
-    "k": [3, 2, 1],
-    "radius": [2, 1, 0],
-    "learns": [True] * 3,
-    "record": True,
-}
-COMPETITIONS = pytest.mark.parametrize("competition", ["image", "step", "none"])
-
-
-def assert_same(record, other):
-    for field, values, others in zip(record._fields, record, other, strict=True):
-        for value, twin in zip(values, others, strict=True):
-            np.testing.assert_array_equal(value, twin, err_msg=field, strict=True)
+    return busy_chain()
 
 
 @COMPETITIONS

@@ -10,12 +10,41 @@ import numba
 import numpy as np
 import pytest
 
-from sleepdefense.kernels import bernoulli_train, encode, fused, kwta, stdp
+from sleepdefense.kernels import (
+    bernoulli_train,
+    collect,
+    compete,
+    encode,
+    fire,
+    fused,
+    kwta,
+    learn,
+    lists,
+    pairings,
+    patterns,
+    peak,
+    profile,
+    stdp,
+)
 
 ROOT = Path(__file__).parents[2]
 COMPILED = {
     f"{module.__name__}.{name}": value
-    for module in (encode, fused, kwta, stdp)
+    for module in (
+        collect,
+        compete,
+        encode,
+        fire,
+        fused,
+        kwta,
+        learn,
+        lists,
+        pairings,
+        patterns,
+        peak,
+        profile,
+        stdp,
+    )
     for name, value in vars(module).items()
     if hasattr(value, "targetoptions") and value.py_func.__module__ == module.__name__
 }
