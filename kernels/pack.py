@@ -214,6 +214,7 @@ def pack_features_(chain: PackedChain, number: int, layer: ChainLayer, features:
         some = slice(block * LANES, (block + 1) * LANES)
         weight = layer.weight[some] // unit
         count = len(weight)
+        row[IS_NARROW] = row[IS_NARROW] and _is_narrow(weight)  # weights may have grown since all were packed
         begin = int(row[FIRST_FEATURE]) + block * LANES
         chain.bias[begin : begin + count] = layer.bias[some] // unit * area
         chain.threshold[begin : begin + count] = layer.threshold // unit * area

@@ -10,10 +10,11 @@ from torch import nn
 
 from sleepdefense.bench.workload import Workload
 from sleepdefense.consolidation import STDP, SleepConfig
-from sleepdefense.consolidation.dose import Course, advance
-from sleepdefense.consolidation.dreaming import dreaming
+from sleepdefense.consolidation.consolidator import Consolidator
+from sleepdefense.consolidation.course import Course
 from sleepdefense.consolidation.fused import FusedEngine
 from sleepdefense.consolidation.plan import SleepPlan, settle
+from sleepdefense.consolidation.presenting import Presenter
 from sleepdefense.conversion import to_spiking
 from sleepdefense.kernels import Sleeper, SleepRecord, WeightType
 from sleepdefense.spiking import SpikingNetwork
@@ -65,7 +66,7 @@ class Batch(NamedTuple):
     Attributes:
         plan: Of the sleep.
         course: Where it stands before the batch.
-        run: From the weights before the batch to those after it.
+        run: From the weights before the batch to those after it, and on with the next batch at every call.
     """
 
     plan: SleepPlan
@@ -76,8 +77,9 @@ class Batch(NamedTuple):
 def prepare_sleep(workload: Workload, competition: Competition) -> Batch:
     """Set up a sleep of this network with the settings of the package, and stop before its first batch.
 
-    The batch does what every batch of a sleep does: bring the master weights to the grid, present the images,
-    choose winners, count, let the rule change the masters, measure the dose.
+    The batch does what every batch of a sleep does: bring the weights that changed to the grid, present the
+    images, choose winners, count, let the rule change the masters, measure the dose. Called again, it is the
+    next batch, of the same images and spikes; the weights have hardly changed.
 
     Args:
         workload: What is presented.
@@ -90,22 +92,27 @@ def prepare_sleep(workload: Workload, competition: Competition) -> Batch:
         competition=competition,
         k=workload.k,
         radius=workload.radius,
+        rho=None,
+        strength=1.0,
         seed=workload.seed,
     )
     rule = STDP()
     plan = settle(network, rule, config)
-    engine = FusedEngine(plan, threads=1)
-    names = [stage.name for stage in plan.stages]
+    presenter = Presenter(plan, FusedEngine(plan, threads=1), thresholds={})
+    names = {stage.name for stage in plan.stages}
     origin = {name: weight.numpy().copy() for name, weight in network.weights.items() if name in names}
-    course = Course(masters=origin, finished=frozenset(), brakes={})
-    images = torch.from_numpy(workload.images)
+    consolidator = Consolidator(plan, rule, origin)
+    begun = course = consolidator.begin(origin, frozenset())
+    images, batch = torch.from_numpy(workload.images), 0
 
     def run() -> Course:
-        asleep = dreaming(plan, course.masters, {})
-        events = engine.present(asleep, images, workload.index, set(names))
-        return advance(plan, rule, origin, course, dict.fromkeys(names, 1.0), events, len(images))
+        nonlocal course, batch
+        events = presenter.present(batch, course, images, workload.index, names)
+        course = consolidator.advance(course, dict.fromkeys(names, 1.0), events, len(images))
+        batch += 1
+        return course
 
-    return Batch(plan, course, run)
+    return Batch(plan, begun, run)
 
 
 def _as_spiking(workload: Workload) -> SpikingNetwork:

@@ -190,11 +190,21 @@ def measured_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[Measuremen
     )
 
 
-def weight_facts(weight: NDArray[np.float32], origin: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Return the fraction of signs that flipped, standard deviation and excess kurtosis of `weight`."""
-    flips = float(np.mean(np.sign(weight) != np.sign(origin)))
-    centred = weight.astype(np.float64) - float(np.mean(weight, dtype=np.float64))
-    variance = float(np.mean(np.square(centred)))
-    if variance == 0.0:
+def weight_facts(counter: FloatArray, num_weights: int) -> tuple[float, float, float]:
+    """Return the fraction of signs that flipped, standard deviation and excess kurtosis of a layer's weights.
+
+    With the means m of (w - c), and of its powers, about any c near the weights:
+
+        variance = m2 - m1^2,    kurtosis = (m4 - 4 m1 m3 + 6 m1^2 m2 - 3 m1^4) / variance^2 - 3
+
+    Args:
+        counter: (feature, 6), from `kernels.measure_features_`.
+        num_weights: In the layer.
+    """
+    _, flips, *means = (float(value) / num_weights for value in np.sum(counter, axis=0))
+    first, second, third, fourth = means
+    variance = second - first**2
+    if variance <= 0.0:
         return flips, 0.0, 0.0
-    return flips, variance**0.5, float(np.mean(np.square(np.square(centred)))) / variance**2 - 3.0
+    central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+    return flips, variance**0.5, central / variance**2 - 3.0

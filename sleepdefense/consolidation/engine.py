@@ -49,3 +49,22 @@ class AbstractEngine(abc.ABC):
             index: The number of each image, which its spikes depend on, (batch,).
             learns: Stages whose events are counted; the others only spike.
         """
+
+
+class AbstractKeepingEngine(AbstractEngine):
+    """An engine that keeps the network of its last batch, and can be told what changed instead of all."""
+
+    @abc.abstractmethod
+    def update_(self, stage: str, unit: NDArray[np.int32], features: NDArray[np.int64]) -> None:
+        """Change the weights of a stage in the network that is kept.
+
+        Args:
+            stage: Its name.
+            unit: Weights in units of the grid they had, (feature, synapse). It stays the caller's, who
+                changes it and says so; until then it may be read.
+            features: Those that differ from before, ascending, (listed,).
+        """
+
+    @abc.abstractmethod
+    def present_again(self, images: Tensor, index: NDArray[np.int64], learns: Set[str]) -> BatchEvents:
+        """Present a batch to the network that is kept; arguments as in `present`."""

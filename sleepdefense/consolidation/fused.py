@@ -10,16 +10,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from sleepdefense.consolidation.chain_links import chain_layer, find_chain
-from sleepdefense.consolidation.engine import AbstractEngine, BatchEvents
+from sleepdefense.consolidation.engine import AbstractKeepingEngine, BatchEvents
 from sleepdefense.consolidation.plan import SleepPlan
 from sleepdefense.errors import ConfigError
-from sleepdefense.kernels import Competition, sleep_images
+from sleepdefense.kernels import Competition, Sleeper
 from sleepdefense.spiking.network import SpikingNetwork
 
 
 @final
-class FusedEngine(AbstractEngine):
-    """Runs `kernels.sleep_images`, on the processor.
+class FusedEngine(AbstractKeepingEngine):
+    """Runs `kernels.Sleeper`, on the processor.
 
     Args:
         plan: What is settled.
@@ -37,19 +37,30 @@ class FusedEngine(AbstractEngine):
         self.threads = threads or os.cpu_count() or 1
         self.image_shape, self.links = find_chain(plan)
         self.note = "engine: fused"
+        self._sleeper: Sleeper
 
     @override
     def present(
         self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64], learns: Set[str]
     ) -> BatchEvents:
+        layers = [chain_layer(network, link) for link in self.links]
+        self._sleeper = Sleeper(layers, self.image_shape, threads=self.threads)
+        return self.present_again(images, index, learns)
+
+    @override
+    def update_(self, stage: str, unit: NDArray[np.int32], features: NDArray[np.int64]) -> None:
+        number = [link.stage.name for link in self.links].index(stage)
+        self._sleeper.set_weight(number, unit.reshape(self.links[number].kernel), features.tolist())
+
+    @override
+    def present_again(self, images: Tensor, index: NDArray[np.int64], learns: Set[str]) -> BatchEvents:
         config = self.plan.config
         names = [link.stage.name for link in self.links]
-        record = sleep_images(
+        record = self._sleeper.present(
             np.ascontiguousarray(
                 images.detach().cpu().float().numpy().reshape(len(images), *self.image_shape)
             ),
             index,
-            [chain_layer(network, link) for link in self.links],
             seed=config.seed,
             num_steps=config.num_steps,
             competition=cast(Competition, config.competition),
@@ -58,10 +69,10 @@ class FusedEngine(AbstractEngine):
             learns=[name in learns for name in names],
             depress_outside=config.outside == "depress",
             as_printed=config.order == "as-printed",
-            threads=self.threads,
         )
         layers = {name: number for number, name in enumerate(names) if name in learns}
-        shapes = {name: network.weights[name].shape for name in layers}
+        weights = self.plan.network.weights
+        shapes = {name: weights[name].shape for name in layers}
         return BatchEvents(
             potentiation={name: record.potentiation[i].reshape(shapes[name]) for name, i in layers.items()},
             depression={name: record.depression[i].reshape(shapes[name]) for name, i in layers.items()},

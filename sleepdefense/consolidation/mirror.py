@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.consolidation.plasticity import PlasticStage
@@ -63,6 +64,25 @@ def find_mirror(network: SpikingNetwork, stages: tuple[PlasticStage, ...]) -> Mi
 def mirrored(counts: NDArray[Any]) -> NDArray[Any]:
     """Lay out the counts of a stage, shaped like its weight, as the weight of its twin."""
     return counts.T if counts.ndim == 2 else counts
+
+
+def as_rows(weight: NDArray[Any], *, is_twin: bool) -> NDArray[Any]:
+    """See a weight, or its counts, as the kernels do: one row for each feature of the stage.
+
+    Args:
+        weight: Of a stage or its twin, as the layer lays it out.
+        is_twin: It is that of the twin, where it is mirrored.
+
+    Returns:
+        (feature, synapse), C-contiguous; a view where that is possible.
+    """
+    own = mirrored(weight) if is_twin else weight
+    return np.ascontiguousarray(own).reshape(len(own), -1)
+
+
+def from_rows(rows: NDArray[Any], shape: tuple[int, ...], *, is_twin: bool) -> NDArray[Any]:
+    """See rows, (feature, synapse), as the layer lays them out, in `shape`; always a view."""
+    return rows.T if is_twin and len(shape) == 2 else rows.reshape(shape)
 
 
 def _why_no_twin(network: SpikingNetwork, stage: PlasticStage, twin: SpikingNode) -> str | None:

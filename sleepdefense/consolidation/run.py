@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sleepdefense.consolidation.consolidator import Consolidator
 from sleepdefense.consolidation.diary import Measurement, SleepDiary
-from sleepdefense.consolidation.dose import Course, advance, find_strength, relative_change
+from sleepdefense.consolidation.dose import find_strength
 from sleepdefense.consolidation.dreaming import Masters, dreaming, find_thresholds, with_masters
 from sleepdefense.consolidation.engine import AbstractEngine, BatchEvents
 from sleepdefense.consolidation.guard import Verdict
 from sleepdefense.consolidation.plan import SleepPlan
+from sleepdefense.consolidation.presenting import Presenter
 from sleepdefense.consolidation.ranks import Ranks
 from sleepdefense.consolidation.row import batch_row
 from sleepdefense.consolidation.rules import AbstractRule
@@ -69,11 +71,14 @@ class SleepRun:
         weights = plan.network.weights
         layers = [*(stage.name for stage in plan.stages), *plan.twins.values()]
         self.origin: Masters = {name: weights[name].detach().cpu().numpy().copy() for name in layers}
+        self.consolidator = Consolidator(plan, rule, self.origin)
+        self.presenter: Presenter
         self.state: SleepState
 
     def begin(self) -> None:
         """Find thresholds and strengths on the first batches; nothing changes yet."""
         thresholds = self.ranks.on_main(lambda: find_thresholds(self.plan, self._images(self._index(0))))
+        self.presenter = Presenter(self.plan, self.engine, thresholds)
         network = dreaming(self.plan, {}, thresholds)
         indices = [index for batch in range(FIRST_BATCHES) if len(index := self._index(batch))]
         learns = {stage.name for stage in self.plan.stages}
@@ -81,7 +86,7 @@ class SleepRun:
         self.state = self.ranks.on_main(
             lambda: SleepState(
                 batch=0,
-                course=Course(masters=self.origin, finished=frozenset(), brakes={}),
+                course=self.consolidator.begin(self.origin, frozenset()),
                 strengths=self._strengths(events, [len(index) for index in indices]),
                 thresholds=thresholds,
                 rows=(),
@@ -97,7 +102,8 @@ class SleepRun:
             CheckpointError: The file is no state of a sleep, or damaged.
             SleepError: It belongs to another sleep.
         """
-        self.state = self.ranks.on_main(lambda: load_state(path, self.identity))
+        self.state = self.ranks.on_main(lambda: self._loaded(path))
+        self.presenter = Presenter(self.plan, self.engine, self.state.thresholds)
 
     def sleep(self, progress: Progress | None) -> None:
         """Sleep until the dose is reached or the images are used up; save the state, whatever happens."""
@@ -126,10 +132,7 @@ class SleepRun:
             events=state.events,
             measures=tuple(self.measures),
             measured=state.measured,
-            doses={
-                name: relative_change(weight, self.origin[name])
-                for name, weight in state.course.masters.items()
-            },
+            doses=state.course.changes,
             reached=tuple(stage.name for stage in stages if stage.name in state.course.finished),
             verdict=verdict,
         )
@@ -139,19 +142,23 @@ class SleepRun:
         if self.checkpoint is not None:
             save_state(self.checkpoint, self.state, self.identity, diary)
 
+    def _loaded(self, path: Path) -> SleepState:
+        state = load_state(path, self.identity)
+        course = self.consolidator.begin(state.course.masters, state.course.finished)
+        return replace(state, course=course)
+
     def _after_batch(self) -> SleepState:
         state = self.state
         index = self._index(state.batch)
-        network = dreaming(self.plan, state.course.masters, state.thresholds)
         learns = {stage.name for stage in self.plan.stages} - state.course.finished
-        events = self.engine.present(network, self._images(index), index, learns)
+        events = self.presenter.present(state.batch, state.course, self._images(index), index, learns)
         return self.ranks.on_main(lambda: self._learned(events, index))
 
     def _learned(self, events: BatchEvents, index: NDArray[np.int64]) -> SleepState:
         state = self.state
-        course = advance(self.plan, self.rule, self.origin, state.course, state.strengths, events, len(index))
+        course = self.consolidator.advance(state.course, state.strengths, events, len(index))
         before = state.rows[-1].images if state.rows else 0
-        row = batch_row(self.plan, self.origin, events, course, before=before, num_images=len(index))
+        row = batch_row(self.plan, events, course, before=before, num_images=len(index))
         after = replace(
             state,
             batch=state.batch + 1,

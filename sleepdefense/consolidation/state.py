@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sleepdefense.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from sleepdefense.consolidation.course import Course
 from sleepdefense.consolidation.diary import (
     BatchRow,
     Measurement,
@@ -20,7 +21,6 @@ from sleepdefense.consolidation.diary import (
     rows_from_arrays,
     rows_to_arrays,
 )
-from sleepdefense.consolidation.dose import Course
 from sleepdefense.errors import CheckpointError, SleepError
 from sleepdefense.spiking.network import SpikingNetwork
 
@@ -99,7 +99,6 @@ def load_state(path: Path, identity: Mapping[str, Any]) -> SleepState:
         course = Course(
             masters={name: arrays[f"weights/{i}"] for i, name in enumerate(facts["layers"])},
             finished=frozenset(facts["finished"]),
-            brakes={},
         )
         return SleepState(
             batch=facts["batch"],

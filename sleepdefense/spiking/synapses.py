@@ -116,6 +116,16 @@ def grid_bits_for(weight: Tensor, bias: Tensor | None, fan_in_axes: tuple[int, .
     largest = float(weight.abs().max())
     total = weight.abs().double().sum(fan_in_axes) if fan_in_axes else weight.abs().double()
     reach = float(total.max()) + (0.0 if bias is None else float(bias.abs().max()))
+    return finest_grid(largest, reach)
+
+
+def finest_grid(largest: float, reach: float) -> int:
+    """Return the bits, at most 13, of the finest grid on which all this is exact.
+
+    Args:
+        largest: The largest |w|.
+        reach: The most that |w|, summed over the fan-in of a unit, and its |bias| come to.
+    """
     bits = GRID_BITS
     while bits > 0 and (largest * 2**bits > 32767 or reach * 2**bits > 2**23):
         bits -= 1

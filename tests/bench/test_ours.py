@@ -25,10 +25,15 @@ def test_the_batch_of_a_sleep_applies_what_the_kernels_count(
         assert not np.array_equal(after[number], before[number])
 
 
-def test_a_batch_can_be_slept_again(workload: Workload) -> None:
-    batch = prepare_sleep(workload, "image")
-    first, second = batch.run(), batch.run()
-    assert all(np.array_equal(first.masters[name], second.masters[name]) for name in first.masters)
+def test_a_batch_called_again_is_the_next_of_the_same_sleep(workload: Workload) -> None:
+    one, other = prepare_sleep(workload, "image"), prepare_sleep(workload, "image")
+    before = {name: weight.copy() for name, weight in one.course.masters.items()}
+    for _ in range(3):
+        after, again = one.run().masters, other.run().masters
+        for name, weight in after.items():
+            assert np.array_equal(weight, again[name])
+            assert not np.array_equal(weight, before[name])
+            before[name] = weight.copy()
 
 
 def test_without_learning_nothing_is_counted(workload: Workload) -> None:

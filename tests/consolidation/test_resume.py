@@ -56,6 +56,18 @@ def test_an_interrupted_sleep_ends_with_the_same_bytes(fc, images, whole, tmp_pa
     assert again.diary.facts() == whole[0].diary.facts()
 
 
+@pytest.mark.parametrize("batch", [1, 2, 9, 17])
+def test_an_interrupted_online_sleep_ends_with_the_same_bytes(conv, images, tmp_path, batch):
+    config = dataclasses.replace(CONFIG, batch_size=1, max_images=20, rho=0.05, strength=3.0)
+    paths = [tmp_path / name for name in ("whole.h5", "part.h5")]
+    whole = sleep(conv, images, config=config, checkpoint=paths[0])
+    assert len(whole.diary.rows) > batch
+    with pytest.raises(Interrupted):
+        sleep(conv, images, config=config, checkpoint=paths[1], progress=interrupt_at(batch))
+    sleep(conv, images, config=config, checkpoint=paths[1], resume=True)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
 def test_interruptions_may_follow_each_other(fc, images, whole, tmp_path):
     path = tmp_path / "sleep.h5"
     for _ in range(3):

@@ -14,6 +14,7 @@ from sleepdefense.kernels import (
     bernoulli_train,
     collect,
     compete,
+    counters,
     encode,
     fire,
     fused,
@@ -24,7 +25,10 @@ from sleepdefense.kernels import (
     patterns,
     peak,
     profile,
+    rounding,
     stdp,
+    sums,
+    update,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +37,7 @@ COMPILED = {
     for module in (
         collect,
         compete,
+        counters,
         encode,
         fire,
         fused,
@@ -43,7 +48,10 @@ COMPILED = {
         patterns,
         peak,
         profile,
+        rounding,
         stdp,
+        sums,
+        update,
     )
     for name, value in vars(module).items()
     if hasattr(value, "targetoptions") and value.py_func.__module__ == module.__name__
