@@ -163,9 +163,13 @@ def _convolution(
 
 
 def _carries_spikes(network: SpikingNetwork, node: SpikingNode) -> bool:
-    """Is the signal 0 or 1 in every step?"""
+    """Is the signal spikes, or averages of spikes, in every step?
+
+    A visible unit that averages spikes when one of those does.
+    """
     if node.op in ("wiring", "max_pool"):
-        return node.is_binary and _carries_spikes(network, network.node(node.inputs[0]))
+        source = network.node(node.inputs[0])
+        return source.phase == node.phase and _carries_spikes(network, source)
     return node.is_binary and node.op != "signed_bernoulli"
 
 

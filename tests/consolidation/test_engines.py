@@ -207,6 +207,8 @@ def test_the_fused_engine_is_not_replaced_in_silence(residual, conv, images):
             "made of .* by reshaping",
         ),
         (lambda: [nn.ZeroPad2d(1), nn.Conv2d(2, 2, 3), nn.ReLU()], "'2', a 'wiring', has no place"),
+        (lambda: [nn.AvgPool2d(3), nn.Conv2d(2, 2, 1), nn.ReLU()], "'2', a 'wiring', has no place"),
+        (lambda: [nn.AvgPool2d(2, 1), nn.Conv2d(2, 2, 1), nn.ReLU()], "'2', a 'wiring', has no place"),
     ],
 )
 def test_what_breaks_the_chain_is_named(layers, message):
@@ -214,3 +216,26 @@ def test_what_breaks_the_chain_is_named(layers, message):
     plan = settle(network, MirroredSTDP(), SleepConfig(engine="fused"))
     with pytest.raises(SleepError, match=message):
         choose_engine(plan, CPU, threads=None, backend=None)
+
+
+@pytest.mark.parametrize("competition", ["image", "step", "none"])
+@pytest.mark.parametrize("first", [(), (nn.AvgPool2d(2),)], ids=["", "pooled image"])
+def test_averages_run_in_the_fused_engine_as_in_the_reference(images, competition, first):
+    model = seeded(
+        lambda: nn.Sequential(
+            *first, nn.Conv2d(1, 6, 3), nn.ReLU(), nn.AvgPool2d((2, 1)), nn.Conv2d(6, 5, (1, 2)), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 4), nn.ReLU(),
+        )
+    )  # fmt: skip
+    if not first:  # five of the last pixels are dropped, and no average of 3 x 5 is a sum of halves
+        model = model[:5]
+    options = {"num_steps": 12, "competition": competition}
+    network = to_spiking(model, images, percentile=99)
+    _, fused = present(network, images[:6], engine="fused", **options)
+    _, reference = present(network, images[:6], engine="reference", **options)
+    assert len(fused.spikes) == (3 if first else 2)
+    assert min(fused.spikes.values()) > 0
+    assert fused.spikes == reference.spikes
+    for name in ("winners", "potentiation", "depression"):
+        for stage, counts in getattr(reference, name).items():
+            assert_array_equal(getattr(fused, name)[stage], counts)
