@@ -138,6 +138,7 @@ class SleepConfig:
             max_batch_change=None,
             strength=1.0,
             batch_size=1,
+            save_every=64,
             max_images=max_images,
             seed=seed,
         )
