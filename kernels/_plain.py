@@ -48,7 +48,7 @@ def gather_fire_(
         it fires if V > threshold, and then V = V - threshold
 
     and the spikes go to fired[first_mask + t * mask_stride]. If `kept_stride` > 0, V goes to
-    kept[first_kept + t * kept_stride : + 64] in every step.
+    kept[first_kept + t * kept_stride : + 64] in every step in which one of the neurons fires.
 
     Weights of another type than the membranes are stored without sign, as w - low, in the order 0, 32, 1, 33,
     ...; the true weights of counts[first_list + t] rows are summed by adding low as often. Their lists are
@@ -71,9 +71,10 @@ def gather_fire_(
                 value -= threshold[first_feature + lane]
                 mask |= _ONE << np.uint64(lane)
             membrane[here] = value
-            if kept_stride > 0:
-                kept[first_kept + step * kept_stride + lane] = value
         fired[first_mask + step * mask_stride] = mask
+        if kept_stride > 0 and mask != 0:
+            for lane in range(LANES):
+                kept[first_kept + step * kept_stride + lane] = membrane[first_neuron + lane]
 
 
 @kernel

@@ -253,8 +253,10 @@ def gather_fire_(
             fires = emit.compare(">", now, limit)
             after = builder.select(fires, emit.subtract(now, limit), now)
             builder.store(after, potential)
-            builder.store(builder.bitcast(fires, _I64), builder.gep(spikes, [builder.mul(step, stride)]))
-            with builder.if_then(keeps):
+            spikes_now = builder.bitcast(fires, _I64)
+            builder.store(spikes_now, builder.gep(spikes, [builder.mul(step, stride)]))
+            someone = builder.icmp_unsigned("!=", spikes_now, _I64(0))
+            with builder.if_then(builder.and_(keeps, someone)):
                 emit.store(after, builder.gep(residual, [builder.mul(step, keep_stride)]))
         emit.store(builder.load(potential), here)
         return context.get_dummy_value()

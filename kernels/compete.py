@@ -62,21 +62,13 @@ def _first_feature(
 
 
 @part
-def _block_(
-    blocked: NDArray[np.bool_],
-    best: NDArray[Any],
-    shape: NDArray[np.int64],
-    place: Integer,
-    radius: Integer,
-    low: Any,
-) -> None:
+def _block_(blocked: NDArray[np.bool_], shape: NDArray[np.int64], position: Integer, radius: Integer) -> None:
     """Inhibit the window around a position."""
     height, width = shape[OUT_HEIGHT], shape[OUT_WIDTH]
-    row, column = place // width, place % width
+    row, column = position // width, position % width
     for y in range(max(0, row - radius), min(height, row + radius + 1)):
         for x in range(max(0, column - radius), min(width, column + radius + 1)):
             blocked[y * width + x] = True
-            best[y * width + x] = low
 
 
 @part
@@ -93,42 +85,50 @@ def compete_(
     used: NDArray[np.uint64],
     blocked: NDArray[np.bool_],
     best: NDArray[Any],
+    place_of: NDArray[np.int32],
     shape: NDArray[np.int64],
     low: Any,
 ) -> Integer:
     """Add winners of this step behind those there are, until there are `most`; return how many.
 
-    `used` and `blocked` hold the inhibition so far. Potentials are those after the reset, which all lie lower
-    by the same threshold.
+    `used` and `blocked` hold the inhibition so far; `best` and `place_of` the positions where somebody can
+    still win. Potentials are those after the reset, which all lie lower by the same threshold.
     """
     num_words, width = shape[OUT_WORDS], shape[OUT_WIDTH]
-    num_positions = shape[OUT_HEIGHT] * width
-    for position in range(num_positions):
-        if blocked[position]:
-            best[position] = low
-        else:
-            best[position] = _best_at(mask, first_mask, kept, first_kept, used, position, num_words, low)
+    num_places = np.int64(0)
+    for position in range(shape[OUT_HEIGHT] * width):
+        if not blocked[position]:
+            highest = _best_at(mask, first_mask, kept, first_kept, used, position, num_words, low)
+            if highest > low:
+                place_of[num_places] = position
+                best[num_places] = highest
+                num_places += 1
     while num_winners < most:
-        highest = low
-        for position in range(num_positions):
-            highest = max(highest, best[position])
-        if highest == low:
+        first: Integer = np.int64(-1)
+        highest, is_tied = low, False
+        for i in range(num_places):
+            if best[i] > highest:
+                first, highest, is_tied = i, best[i], False
+            elif best[i] == highest:
+                is_tied = True
+        if first < 0:
             break
-        place = np.int64(0)
-        found: Integer = np.int64(-1)
-        for position in range(num_positions):
-            if best[position] == highest:
-                feature = _first_feature(
-                    mask, first_mask, kept, first_kept, used, position, num_words, highest
-                )
-                if feature < 0:  # it has won elsewhere
-                    best[position] = _best_at(
-                        mask, first_mask, kept, first_kept, used, position, num_words, low
-                    )
-                elif found < 0 or feature < found:
-                    found, place = feature, np.int64(position)
-        if found < 0:
+        place = np.int64(place_of[first])
+        found: Integer = _first_feature(mask, first_mask, kept, first_kept, used, place, num_words, highest)
+        if found < 0:  # it has won elsewhere
+            best[first] = _best_at(mask, first_mask, kept, first_kept, used, place, num_words, low)
             continue
+        if is_tied:
+            for i in range(first + 1, num_places):
+                if best[i] == highest:
+                    other = np.int64(place_of[i])
+                    feature = _first_feature(
+                        mask, first_mask, kept, first_kept, used, other, num_words, highest
+                    )
+                    if feature < 0:
+                        best[i] = _best_at(mask, first_mask, kept, first_kept, used, other, num_words, low)
+                    elif feature < found:
+                        found, place = feature, other
         winner[num_winners, 0] = found
         winner[num_winners, 1] = place // width
         winner[num_winners, 2] = place % width
@@ -136,5 +136,8 @@ def compete_(
         num_winners += 1
         used[found // LANES] |= _ONE << np.uint64(found % LANES)
         if radius > 0:
-            _block_(blocked, best, shape, place, radius, low)
+            _block_(blocked, shape, place, radius)
+            for i in range(num_places):
+                if blocked[place_of[i]]:
+                    best[i] = low
     return num_winners

@@ -161,13 +161,21 @@ def list_chunk_(
 ) -> None:
     """List the spikes that a layer sees, for the steps of a span."""
     first_step, num_steps, chunk, _ = span
-    code_stride, start_stride = codes.size // chunk, starts.size // chunk
     source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
+    code_stride, start_stride = source * LANES + SLACK, starts.size // chunk
     first = shape[FIRST_SOURCE] * chunk + first_step * source
     for step in range(num_steps):
         list_spikes_(
             codes, step * code_stride, starts, step * start_stride, mask, first + step * source, shape, bits
         )
+
+
+@part
+def steps_at_once(codes: NDArray[Any], shape: NDArray[np.int64]) -> Integer:
+    """Return of how many steps the spikes can be listed, if all units fire."""
+    source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
+    most: Integer = codes.size // (source * LANES + SLACK)
+    return most
 
 
 @part

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sleepdefense.kernels._jit import Integer, kernel, part
 from sleepdefense.kernels._lanes import LANES, count_bits
 from sleepdefense.kernels.encode import _draw_spikes_, _image_key, _spike_bounds_
-from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_
+from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, steps_at_once
 from sleepdefense.kernels.learn import EVERYBODY, ONCE, can_learn, learn_chunk_
 from sleepdefense.kernels.pack import (
     CHANNELS,
@@ -173,7 +173,7 @@ def sleep_images_(
     )  # fmt: skip
     membrane, mask, seen, kept = work.membrane, work.mask, work.seen, work.kept
     codes, starts, rows, ends, counts = work.codes, work.starts, work.rows, work.ends, work.counts
-    best, used, blocked = work.best, work.used, work.blocked
+    best, place_of, used, blocked = work.best, work.place_of, work.used, work.blocked
     winner, num_winners, bits = work.winner, work.num_winners, work.byte_bits
     potentiation, hits, spike_count = tally
     all_winners, all_spikes, all_membranes, records = trace
@@ -202,8 +202,11 @@ def sleep_images_(
                     now = steps - step
                     if keeps > 0:
                         now = min(now, kept.size // (hidden * LANES))
+                    has_patterns = layer == 0 and shape[NUM_PATTERNS] > 0
+                    if not has_patterns:
+                        now = min(now, np.int64(steps_at_once(codes, shape)))
                     span = (step, now, np.int64(CHUNK), keeps)
-                    if layer == 0 and shape[NUM_PATTERNS] > 0:
+                    if has_patterns:
                         fire_patterns_(
                             membrane, mask, kept, rows, ends, counts, pattern, joined, sums, lows, bias,
                             threshold, shape, span,
@@ -216,9 +219,9 @@ def sleep_images_(
                         )  # fmt: skip
                     if learns:
                         num_winners[layer] = learn_chunk_(
-                            winner[layer], num_winners[layer], used[layer], blocked[layer], best, kept, mask,
-                            seen, potentiation, hits, shape, mode, k[layer], radius[layer], as_printed, span,
-                            first + step, low[0],
+                            winner[layer], num_winners[layer], used[layer], blocked[layer], best,
+                            place_of, kept, mask, seen, potentiation, hits, shape, mode, k[layer],
+                            radius[layer], as_printed, span, first + step, low[0],
                         )  # fmt: skip
                     step += now
                 spike_count[layer] += _count_spikes(mask, shape[FIRST_MASK] * CHUNK, steps * hidden)

@@ -122,12 +122,19 @@ def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
 def reach(layer: ChainLayer, num_steps: int) -> int:
     """Return the largest membrane, without its sign, that a layer can come to.
 
-    A membrane starts at 0 and moves, in one step, by no more than the sum of all its |weights| and its
-    |bias|; a reset happens above the threshold and leads towards 0.
+    In a step a membrane falls by no more than the sum n of its negative weights, and rises by no more than
+    the sum p of the positive ones, biases included. Above the threshold it is lowered by it, so
+
+        -T n  <=  V  <=  threshold + p + T max(0, p - threshold)
     """
-    drive = np.sum(np.abs(layer.weight, dtype=np.int64), axis=(1, 2, 3))
-    drive += np.abs(layer.bias, dtype=np.int64)
-    return num_steps * int(np.max(drive)) * layer.pool[0] * layer.pool[1]
+    positive = np.sum(np.maximum(layer.weight, 0), axis=(1, 2, 3), dtype=np.int64)
+    positive += np.maximum(layer.bias, 0)
+    negative = np.sum(np.maximum(-layer.weight.astype(np.int64), 0), axis=(1, 2, 3)) + np.maximum(
+        -layer.bias.astype(np.int64), 0
+    )
+    up, down, limit = int(np.max(positive)), int(np.max(negative)), layer.threshold
+    highest = limit + up + num_steps * max(0, up - limit)
+    return max(highest, num_steps * down) * layer.pool[0] * layer.pool[1]
 
 
 def choose_numbers(layers: Sequence[ChainLayer], num_steps: int, weight_type: WeightType) -> Numbers:

@@ -12,7 +12,7 @@ from sleepdefense.kernels._checks import check_array, check_integer
 from sleepdefense.kernels._jit import Integer, kernel
 from sleepdefense.kernels.chain import ChainLayer, chain_shapes
 from sleepdefense.kernels.encode import _image_key, _spike_bounds_, check_images
-from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, tile_room
+from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, steps_at_once, tile_room
 from sleepdefense.kernels.fused import draw_chunk_
 from sleepdefense.kernels.lists import list_tile_
 from sleepdefense.kernels.pack import (
@@ -61,7 +61,7 @@ def profile_chain(
         index: The same.
         layers: The same.
         seed: The same.
-        num_steps: Steps of each image, a multiple of 8.
+        num_steps: Steps of each image, >= 1.
         weight_type: The same.
 
     Raises:
@@ -69,15 +69,12 @@ def profile_chain(
     """
     check_array("images", images, np.float32, "image channel height width")
     check_images(images, index)
-    check_integer("num_steps", num_steps, least=CHUNK)
-    if num_steps % CHUNK:
-        raise ValueError(f"'num_steps' must be a multiple of {CHUNK}, got {num_steps}")
+    check_integer("num_steps", num_steps, least=1)
     shapes = chain_shapes(layers, (images.shape[1], images.shape[2], images.shape[3]))
     chain = pack_chain(layers, shapes, num_steps, weight_type)
     work = make_workspace(chain, 1, learns=False)
     seconds: dict[str, float] = {}
     adds = np.zeros(len(layers), dtype=np.int64)
-    span = (np.int64(0), np.int64(CHUNK), np.int64(CHUNK), np.int64(0))
 
     def clocked(phase: str, function: Callable[..., Any], *arguments: object) -> int:
         begin = time.thread_time()
@@ -89,17 +86,22 @@ def profile_chain(
         for image, number in zip(images, index, strict=True):
             _begin_(work, image.ravel())
             for first in range(0, num_steps, CHUNK):
-                clocked("draw", _draw_, work, chain, np.uint64(seed), number, first, CHUNK)
+                steps = min(CHUNK, num_steps - first)
+                span = (np.int64(0), np.int64(steps), np.int64(CHUNK), np.int64(0))
+                clocked("draw", _draw_, work, chain, np.uint64(seed), number, first, steps)
                 for layer in range(len(layers)):
                     name = f"S{layer + 1}"
                     if layer == 0 and chain.table[0, NUM_PATTERNS] > 0:
                         clocked(f"{name} fire", _fire_first_, work, chain, span)
-                        adds[0] += _pattern_adds(work, layers[0], chain.table[0])
+                        adds[0] += _pattern_adds(work, layers[0], chain.table[0], steps)
                         continue
-                    clocked(f"{name} lists", _list_, work, chain, layer, span)
-                    rows = clocked(f"{name} rows", _list_rows_, work, chain, layer, span)
-                    adds[layer] += rows * layers[layer].weight.shape[0]
-                    clocked(f"{name} gather", _fire_, work, chain, layer, span)
+                    most = int(_steps_(work.codes, chain.table[layer]))
+                    for begin in range(0, steps, most):
+                        some = (np.int64(begin), np.int64(min(most, steps - begin)), *span[2:])
+                        clocked(f"{name} lists", _list_, work, chain, layer, some)
+                        rows = clocked(f"{name} rows", _list_rows_, work, chain, layer, some)
+                        adds[layer] += rows * len(layers[layer].weight)
+                        clocked(f"{name} gather", _fire_, work, chain, layer, some)
 
     with np.errstate(over="ignore"):
         run_once()  # compiles, and warms the caches
@@ -146,6 +148,12 @@ def _fire_first_(
 
 
 @kernel
+def _steps_(codes: NDArray[Any], shape: NDArray[np.int64]) -> Integer:
+    """Return of how many steps the spikes can be listed."""
+    return steps_at_once(codes, shape)
+
+
+@kernel
 def _list_(
     work: Workspace, chain: PackedChain, layer: Integer, span: tuple[Integer, Integer, Integer, Integer]
 ) -> None:
@@ -184,11 +192,11 @@ def _list_rows_(
     return total
 
 
-def _pattern_adds(work: Workspace, layer: ChainLayer, shape: NDArray[np.int64]) -> int:
+def _pattern_adds(work: Workspace, layer: ChainLayer, shape: NDArray[np.int64], steps: int) -> int:
     """Count what the spikes of the chunk would add up to without the table."""
     num_words = int(shape[WORDS])
     size = int(shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH]) * num_words
-    masks = work.mask[: CHUNK * size].reshape(CHUNK, int(shape[SOURCE_HEIGHT]), int(shape[SOURCE_WIDTH]), -1)
+    masks = work.mask[: steps * size].reshape(steps, int(shape[SOURCE_HEIGHT]), int(shape[SOURCE_WIDTH]), -1)
     spikes = np.bitwise_count(masks).sum(axis=(0, 3), dtype=np.int64)
     fans = _fans(layer, int(shape[SOURCE_HEIGHT]), int(shape[SOURCE_WIDTH]))
     return int(np.sum(spikes * fans)) * len(layer.weight)

@@ -32,12 +32,13 @@ from sleepdefense.kernels.pack import (
     pattern_groups,
 )
 
-CHUNK: Final = 8
+CHUNK: Final = 16
 """Steps that a layer runs before the next one does."""
 
 _KEPT: Final = 2**17  # potentials, of as many steps as fit: 512 KB
-_ROWS: Final = 2**13  # rows of a tile, beyond what its last position needs
-_CODES: Final = 2**16  # codes of 16 bits
+_ROWS: Final = 2**11  # rows of a tile, beyond what its last position needs
+_CODES: Final = 2**18  # spikes that are listed together, of as many steps as fit: 512 KB
+_NARROW: Final = 2**16  # codes of 16 bits
 
 
 class Workspace(NamedTuple):
@@ -62,7 +63,7 @@ class Workspace(NamedTuple):
     seen: NDArray[np.uint64]
     """For each layer, the visible units (row, column, word) that have spiked in this image."""
     codes: NDArray[Any]
-    """(time, spike), flat."""
+    """(time, spike), flat, of as many steps as fit."""
     starts: NDArray[np.int32]
     """(time, padded pixel), flat."""
     rows: NDArray[np.int32]
@@ -74,7 +75,9 @@ class Workspace(NamedTuple):
     kept: NDArray[Any]
     """(time, neuron): potentials of one layer after the reset."""
     best: NDArray[Any]
-    """(position,): highest potential that can still win."""
+    """Highest potential that can still win, of each position where somebody can."""
+    place_of: NDArray[np.int32]
+    """Those positions."""
     used: NDArray[np.uint64]
     """(layer, word): features that have won."""
     blocked: NDArray[np.bool_]
@@ -118,7 +121,8 @@ def make_workspace(chain: PackedChain, most_winners: int, *, learns: bool) -> Wo
         mask=np.zeros(CHUNK * int(last[FIRST_MASK] + positions[-1] * last[OUT_WORDS]), dtype=np.uint64),
         seen=np.zeros(int(last[FIRST_SEEN] + last[HEIGHT] * last[WIDTH] * last[WORDS]), dtype=np.uint64),
         codes=np.empty(
-            CHUNK * (int(np.max(codes)) + SLACK), dtype=np.uint16 if np.max(widest) <= _CODES else np.int32
+            max(min(_CODES, CHUNK * (int(np.max(codes)) + SLACK)), int(np.max(codes)) + SLACK),
+            dtype=np.uint16 if np.max(widest) <= _NARROW else np.int32,
         ),
         starts=np.empty(CHUNK * int(np.max(padded_h * (padded_w + 1))), dtype=np.int32),
         rows=np.empty(_ROWS + int(longest) + SLACK, dtype=np.int32),
@@ -126,6 +130,7 @@ def make_workspace(chain: PackedChain, most_winners: int, *, learns: bool) -> Wo
         counts=np.zeros(entries * (CHUNK + 1) + 1, dtype=np.int32),
         kept=aligned(max(_KEPT, most_neurons) if learns else 0, number),
         best=np.empty(entries, dtype=number),
+        place_of=np.empty(entries, dtype=np.int32),
         used=np.zeros((len(table), int(np.max(table[:, OUT_WORDS]))), dtype=np.uint64),
         blocked=np.zeros((len(table), entries), dtype=np.bool_),
         winner=np.empty((len(table), most_winners, 4), dtype=np.int32),
