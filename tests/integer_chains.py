@@ -23,13 +23,10 @@ _SCALES = st.sampled_from([1, 1, 1, 100_000, 10_000_000])  # the last two need f
 @st.composite
 def layers(draw, before, rng, *, scale):
     """One layer of small signed weights, times `scale`, over a layer of shape `before`; and its shape."""
-    more: dict[str, Any] = {}
-    visible = before
-    if "pool" in ChainLayer._fields:
-        pool = draw(_POOLS)
-        if pool[0] <= before[1] and pool[1] <= before[2]:
-            more["pool"] = pool
-            visible = (before[0], before[1] // pool[0], before[2] // pool[1])
+    pool = draw(_POOLS)
+    if pool[0] > before[1] or pool[1] > before[2]:
+        pool = (1, 1)
+    visible = (before[0], before[1] // pool[0], before[2] // pool[1])
     num_features = draw(st.integers(1, 5))
     if draw(st.sampled_from([False, False, True])):
         kernel, stride, padding = visible[1:], 1, 0  # a linear layer
@@ -39,7 +36,7 @@ def layers(draw, before, rng, *, scale):
     weight = rng.integers(-2, 4, (num_features, visible[0], *kernel)) * scale
     bias = rng.integers(-1, 2, num_features) * scale * draw(st.integers(0, 1))
     threshold = draw(st.integers(1, 6)) * scale
-    layer = ChainLayer(weight.astype(np.int32), bias.astype(np.int32), threshold, stride, padding, **more)
+    layer = ChainLayer(weight.astype(np.int32), bias.astype(np.int32), threshold, stride, padding, pool)
     plain = ChainLayer(layer.weight, layer.bias, threshold, stride, padding)
     return layer, naive.convolve(np.zeros(visible), plain).shape
 

@@ -55,7 +55,7 @@ device = click.option(
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="cpu",
     show_default=True,
-    help="Where networks train.",
+    help="Where networks train and sleep.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 

@@ -41,7 +41,8 @@ def command(
     r"""Train, convert, sleep, reconvert and evaluate, with the settings of CONFIG (TOML) or of a preset.
 
     With neither, the embedded digits. A run that was interrupted goes on with --resume and ends with the
-    same results. The folder holds every checkpoint, the results and the page report.html.
+    same results. The folder holds every checkpoint, the results and the page report.html. Processes that
+    torchrun or accelerate launch started share training and sleep.
 
     \b
     Example: sleepdefense run --preset mnist-quick --out runs/mnist
@@ -49,6 +50,7 @@ def command(
     import dataclasses
 
     from sleepdefense.config import load_config
+    from sleepdefense.consolidation.ranks import joined_ranks
     from sleepdefense.pipeline import Context, find_preset, run
     from sleepdefense.report import load_record, write_page
 
@@ -72,5 +74,6 @@ def command(
         )
         table = run(settings, out, context, data_dir=data_dir)
     page = out / "report.html"
-    write_page(load_record(out), page)
+    with joined_ranks() as ranks:
+        ranks.on_main(lambda: write_page(load_record(out), page))
     click.echo(json.dumps(table.summary(), indent=1) if as_json else f"{table}\n\nreport: {page}")

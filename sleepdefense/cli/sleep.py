@@ -54,6 +54,7 @@ from sleepdefense.cli.settings import parse_settings
     "--classifier", type=options.EXISTING_FILE, help="Judges what a purifier makes of held-out images."
 )
 @options.seed
+@options.device
 @options.threads
 @options.as_json
 def command(
@@ -75,13 +76,15 @@ def command(
     held_out: int,
     classifier: Path | None,
     seed: int,
+    device: str,
     threads: int | None,
     as_json: bool,
 ) -> None:
     r"""Let the network in SPIKING sleep on training images, and write it with a diary beside it.
 
     Images come as random spike trains; in every layer the first neurons to fire win, and the synapses of the
-    winners change. Each layer sleeps until its weights have moved by the dose.
+    winners change. Each layer sleeps until its weights have moved by the dose. Processes that torchrun or
+    accelerate launch started share the images, and end with what one would.
 
     \b
     Example: sleepdefense sleep spiking.h5 --data mnist --dose 0.1 --out slept.h5
@@ -110,6 +113,7 @@ def command(
             command=options.command_line(),
             resume=resume,
             force=force,
+            device=device,
             threads=threads,
             progress=progress,
         )

@@ -93,6 +93,22 @@ class Ranks:
         result: _T = told[0]
         return result
 
+    def main_first(self, work: Callable[[], _T]) -> _T:
+        """Let the main process do something, then the others, who find the files that it left.
+
+        Args:
+            work: Called in every process.
+
+        Returns:
+            What this process found.
+
+        Raises:
+            SleepDefenseError: As in `on_main`.
+        """
+        found: list[_T] = []
+        self.on_main(lambda: found.append(work()))
+        return found[0] if self.is_main else work()
+
     def sum(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the sum over all processes, exactly, in each of them.
 

@@ -48,8 +48,7 @@ def to_device(layer: ChainLayer, *, num_steps: int, device: torch.device) -> Tor
     Raises:
         SleepError: A potential may reach 2**53.
     """
-    pool: tuple[int, int] = getattr(layer, "pool", (1, 1))
-    area = pool[0] * pool[1]
+    area = layer.pool[0] * layer.pool[1]
     weight, bias = layer.weight.astype(np.int64), layer.bias.astype(np.int64) * area
     reach = np.abs(weight).sum(axis=(1, 2, 3)) * area
     highest = max(num_steps * int((reach + np.abs(bias)).max()), layer.threshold * area)
@@ -59,7 +58,7 @@ def to_device(layer: ChainLayer, *, num_steps: int, device: torch.device) -> Tor
         threshold=layer.threshold * area,
         stride=_pair(layer.stride),
         padding=_pair(layer.padding),
-        pool=pool,
+        pool=layer.pool,
         highest=highest,
     )
 
@@ -92,12 +91,13 @@ def pooled(
 
 def windows(
     values: Shaped[Tensor, "batch channel height width"], layer: TorchLayer
-) -> Shaped[Tensor, "batch channel hidden_h hidden_w kernel_h kernel_w"]:
-    """Return what each neuron sees of pooled values, zeros in the rim; a view, not yet copied."""
+) -> Shaped[Tensor, "batch hidden_h hidden_w kernel_h kernel_w channel"]:
+    """Return what each neuron sees of pooled values, zeros in the rim; a view, to be copied in long runs."""
     rows, columns = layer.padding
-    rim = F.pad(values, (columns, columns, rows, rows))
+    rim = F.pad(values.movedim(1, -1), (0, 0, columns, columns, rows, rows)).contiguous()
     kernel = layer.weight.shape[2:]
-    return rim.unfold(2, kernel[0], layer.stride[0]).unfold(3, kernel[1], layer.stride[1])
+    seen = rim.unfold(1, kernel[0], layer.stride[0]).unfold(2, kernel[1], layer.stride[1])
+    return seen.movedim(3, -1)
 
 
 def drive(
@@ -107,7 +107,9 @@ def drive(
     signal = spikes.flatten(0, 1).to(layer.weight.dtype)
     if layer.pool != (1, 1):
         signal = pooled(signal, layer.pool).sum((-3, -1))
-    current = torch.tensordot(windows(signal, layer), layer.weight, dims=((1, 4, 5), (1, 2, 3)))
+    current = torch.tensordot(
+        windows(signal, layer), layer.weight.movedim(1, -1), dims=((3, 4, 5), (1, 2, 3))
+    )
     current = (current.to(layer.bias.dtype) + layer.bias).movedim(-1, 1)
     every_step: Tensor = current.unflatten(0, spikes.shape[:2])
     return every_step

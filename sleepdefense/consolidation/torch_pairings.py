@@ -119,11 +119,11 @@ def count_coincidences_(
         visible = pooled(visible, layer.pool).any(-1).any(-2)
     most = hidden[:, 0].numel()  # of one synapse
     dtype = torch.float32 if most <= 2**24 else torch.float64
-    both = torch.tensordot(hidden.to(dtype), windows(visible.to(dtype), layer), dims=((0, 2, 3), (0, 2, 3)))
+    both = torch.tensordot(hidden.to(dtype), windows(visible.to(dtype), layer), dims=((0, 2, 3), (0, 1, 2)))
     occupied = hidden.sum(0)
     one = torch.ones_like(visible[:1, :1], dtype=torch.float64)
     inside = torch.ones_like if depress_outside else torch.clone
-    place = inside(windows(one, layer)[0, 0])
-    counts.potentiation.add_(both.long())
+    place = inside(windows(one, layer)[0, ..., 0])
+    counts.potentiation.add_(both.movedim(-1, 1).long())
     counts.paired.add_(torch.tensordot(occupied.double(), place, dims=2).long())
     counts.winners.add_(occupied.sum((1, 2)))

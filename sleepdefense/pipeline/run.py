@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -14,6 +15,7 @@ from sleepdefense.attacks import parse_attacks
 from sleepdefense.checkpoint import write_text_atomic
 from sleepdefense.config import ExperimentConfig
 from sleepdefense.consolidation import CONTROLS
+from sleepdefense.consolidation.ranks import Ranks, joined_ranks
 from sleepdefense.conversion import conversion_report, to_awake
 from sleepdefense.data import ImageSet, load_data
 from sleepdefense.errors import ConfigError
@@ -68,6 +70,10 @@ def run(
     the last result, in the middle of a training, a sleep or an evaluation, and ends with the same bytes as
     one that was not.
 
+    Where torchrun or accelerate launch started several processes, all must call this, on one file system.
+    They share training and sleep; the main one does the rest and writes, while the others wait. A training
+    rounds its sums by the number of processes, a sleep knows nothing of it.
+
     Args:
         config: What to do.
         out: Folder for all results.
@@ -81,8 +87,15 @@ def run(
         ConfigError: A setting is wrong, or `out` holds another run and neither resume nor force is given.
         SleepDefenseError: A step fails; what was finished before stays.
     """
+    with joined_ranks() as ranks:
+        return _run(config, out, context, data_dir, ranks)
+
+
+def _run(
+    config: ExperimentConfig, out: Path, context: Context, data_dir: Path | None, ranks: Ranks
+) -> RobustnessTable:
     check_config(config)
-    folder = _open(out, config, context)
+    folder = ranks.on_main(lambda: _open(out, config, context))
     train, test = load_data(config.data.name, data_dir=data_dir, limit=config.data.limit)
     if config.data.held_out >= len(train):
         raise ConfigError(
@@ -93,7 +106,7 @@ def run(
     if config.evaluation.images is not None:
         test = test.take(config.evaluation.images)
     step = dataclasses.replace(context, resume=True, force=False)  # what is not wanted is gone
-    clock = _Clock(folder["timings.json"])
+    clock = _Clock(folder["timings.json"], is_kept=ranks.is_main)
     is_classifier = isinstance(new_model(config.awake, train.take(1), seed=0), AbstractClassifier)
 
     classifier: nn.Module | None = None
@@ -120,21 +133,25 @@ def run(
             device=context.device,
         )
     with clock.part("sleep"):
-        before, after = _naps(config, folder, awake_part, held_out, classifier, step)
-    woken = wake_step(folder["slept.h5"], folder["woken.h5"], step)
+        before, after = _naps(config, folder, awake_part, held_out, classifier, step, ranks)
+    woken = ranks.main_first(lambda: wake_step(folder["slept.h5"], folder["woken.h5"], step))
     with clock.part("compare"):
-        _compare(config, folder, before, after, test)
+        ranks.on_main(lambda: _compare(config, folder, before, after, test))
     with clock.part("evaluate"):
-        table = _evaluate(config, folder, awake, woken, classifier, before, after, test, step)
+        table = ranks.main_first(
+            lambda: _evaluate(config, folder, awake, woken, classifier, before, after, test, step)
+        )
     shown = NO_DEFENCE if classifier is not None else CLASSIFIER_BEFORE
     purifiers = {} if classifier is None else {"purified": awake, "purified_after": woken}
-    save_samples(
-        folder["samples.h5"],
-        table,
-        test.images[:SAMPLES],
-        test.labels[:SAMPLES],
-        system=shown,
-        purifiers=purifiers,
+    ranks.on_main(
+        lambda: save_samples(
+            folder["samples.h5"],
+            table,
+            test.images[:SAMPLES],
+            test.labels[:SAMPLES],
+            system=shown,
+            purifiers=purifiers,
+        )
     )
     return table
 
@@ -196,6 +213,7 @@ def _naps(
     held_out: ImageSet,
     classifier: nn.Module | None,
     context: Context,
+    ranks: Ranks,
 ) -> tuple[SpikingNetwork, SpikingNetwork]:
     """Sleep once, or in naps with awake mini-batches between; return both ends of the last nap."""
     awake = folder["awake.h5"]
@@ -203,7 +221,10 @@ def _naps(
         is_last = cycle == config.sleep.cycles - 1
         prefix = "" if is_last else f"nap{cycle + 1}."
         spiking, slept = folder[f"{prefix}spiking.h5"], folder[f"{prefix}slept.h5"]
-        before = convert_step(awake, data, spiking, context, config=config.conversion, seed=config.seed)
+        convert = partial(
+            convert_step, awake, data, spiking, context, config=config.conversion, seed=config.seed
+        )
+        before = ranks.main_first(convert)
         after = sleep_step(
             spiking,
             data,
@@ -217,7 +238,7 @@ def _naps(
         )
         if not is_last:
             woken = folder[f"{prefix}woken.h5"]
-            wake_step(slept, woken, context)
+            ranks.main_first(partial(wake_step, slept, woken, context))
             awake = folder[f"{prefix}awake.h5"]
             refresh(
                 woken,
@@ -285,8 +306,9 @@ def _evaluate(
 class _Clock:
     """Adds up how long each part of a run took, over all its attempts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_kept: bool) -> None:
         self.path = path
+        self.is_kept = is_kept
         self.seconds: dict[str, float] = {}
         if path.exists():
             self.seconds = json.loads(path.read_text(encoding="utf-8"))
@@ -298,4 +320,5 @@ class _Clock:
             yield
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 1)
-            write_text_atomic(self.path, json.dumps(self.seconds, indent=1) + "\n")
+            if self.is_kept:
+                write_text_atomic(self.path, json.dumps(self.seconds, indent=1) + "\n")

@@ -3,6 +3,7 @@
 A step that finds its own finished result uses it; one that finds an unfinished one goes on.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from sleepdefense.attacks import parse_attacks
 from sleepdefense.attacks.pairs import adversarial_pairs
-from sleepdefense.checkpoint import file_digest, load_checkpoint, save_checkpoint
+from sleepdefense.checkpoint import Checkpoint, file_digest, load_checkpoint, save_checkpoint
 from sleepdefense.config import ConversionConfig, ModelConfig, PairsConfig, SleepSection
 from sleepdefense.consolidation import (
     RULES,
@@ -23,6 +24,7 @@ from sleepdefense.consolidation import (
     reconstruction_guard,
     sleep,
 )
+from sleepdefense.consolidation.ranks import joined_ranks
 from sleepdefense.conversion import to_awake, to_spiking
 from sleepdefense.conversion.saving import network_from_checkpoint, spiking_checkpoint
 from sleepdefense.data.image_set import ImageSet
@@ -132,9 +134,13 @@ def train_step(
         result = train_classifier(model, data, training, **how)
     elif attacked and pairs is not None and classifier is not None:
         target = model_from_checkpoint(load_checkpoint(classifier, kind="awake"))
-        material = adversarial_pairs(
-            data, target, parse_attacks(pairs.attacks), seed=seed, cache=cache, progress=context.progress
-        )
+        attacks = parse_attacks(pairs.attacks)
+
+        def attack() -> PairSet:
+            return adversarial_pairs(data, target, attacks, seed=seed, cache=cache, progress=context.progress)
+
+        with joined_ranks() as ranks:
+            material = ranks.main_first(attack)
         result = train(model, material, training, **how)
     else:
         result = train(model, _undisturbed(data), training, **how)
@@ -142,7 +148,7 @@ def train_step(
     origin = provenance(
         context.command, seed=seed, step=step, data=data.digest, classifier=facts["classifier"]
     )
-    save_checkpoint(out, awake_checkpoint(trained, provenance=origin))
+    _save_once(out, awake_checkpoint(trained, provenance=origin))
     return trained
 
 
@@ -212,6 +218,8 @@ def sleep_step(
 ) -> Slept:
     """Let a spiking checkpoint sleep on the images of `data`.
 
+    Where several processes were launched, all must come here; each presents its share, the main one writes.
+
     Args:
         spiking: The checkpoint.
         data: Clean training images.
@@ -241,10 +249,15 @@ def sleep_step(
         data=data.digest,
         versions=versions(),
     )
-    finished(out, step, resume=context.resume, force=context.force)
+
+    def check() -> None:
+        finished(out, step, resume=context.resume, force=context.force)
+
+    with joined_ranks() as ranks:
+        ranks.on_main(check)
     slept = sleep(
         network,
-        data.images,
+        data.images.to(_device(context.device)),
         rule,
         config=config,
         guard=_guard(network, section, held_out, classifier),
@@ -256,8 +269,28 @@ def sleep_step(
         threads=context.threads,
     )
     origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=parent)
-    save_checkpoint(out, spiking_checkpoint(slept.network, provenance=origin))
+    _save_once(out, spiking_checkpoint(slept.network, provenance=origin))
     return slept
+
+
+def _device(name: str) -> torch.device:
+    """Return where this process sleeps: processes of one machine take its GPUs in turn.
+
+    Raises:
+        ConfigError: A GPU is asked for, and there is none.
+    """
+    num_gpus = torch.cuda.device_count()
+    if name == "cuda" and num_gpus == 0:
+        raise ConfigError("the device is 'cuda', but torch finds no GPU here: use 'cpu' or 'auto'")
+    if name == "cpu" or num_gpus == 0:
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % num_gpus)
+
+
+def _save_once(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint that several processes may hold: the main one does, and the others wait for it."""
+    with joined_ranks() as ranks:
+        ranks.on_main(lambda: save_checkpoint(path, checkpoint))
 
 
 def make_rule(section: SleepSection) -> Any:
@@ -357,9 +390,13 @@ def refresh(
     if num_batches > 0:
         material = _undisturbed(data)
         if classifier is not None and pairs is not None:
-            material = adversarial_pairs(
-                data, classifier, parse_attacks(pairs.attacks), seed=seed, cache=cache
-            )
+            attacks = parse_attacks(pairs.attacks)
+
+            def attack() -> PairSet:
+                return adversarial_pairs(data, classifier, attacks, seed=seed, cache=cache)
+
+            with joined_ranks() as ranks:
+                material = ranks.main_first(attack)
         count = min(num_batches * config.batch_size, len(data))
         first = part * count % (len(data) - count + 1)
         chosen = slice(first, first + count)
@@ -374,5 +411,5 @@ def refresh(
         )
         model = train(model, material, training, progress=context.progress).model.eval()
     origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=parent)
-    save_checkpoint(out, awake_checkpoint(model, provenance=origin))
+    _save_once(out, awake_checkpoint(model, provenance=origin))
     return model
