@@ -7,9 +7,9 @@ from sleepdefense.kernels.chain import ChainLayer
 from sleepdefense.kernels.collect import SleepRecord
 from sleepdefense.kernels.counters import measure_features_, sum_counts
 from sleepdefense.kernels.encode import bernoulli_train
+from sleepdefense.kernels.extent import WeightType
 from sleepdefense.kernels.integrate import Competition, Sleeper, sleep_images
 from sleepdefense.kernels.kwta import select_winners
-from sleepdefense.kernels.pack import WeightType
 from sleepdefense.kernels.rounding import round_features_
 from sleepdefense.kernels.stdp import count_coincidences_, count_pairings_
 from sleepdefense.kernels.sums import sum_squares, total

@@ -12,17 +12,17 @@ from sleepdefense.kernels._checks import LARGEST_STEP, check_array, check_intege
 from sleepdefense.kernels.chain import ChainLayer, chain_shapes
 from sleepdefense.kernels.collect import SleepRecord, collect, empty_tally
 from sleepdefense.kernels.encode import check_images
+from sleepdefense.kernels.extent import WeightType, choose_numbers, extent_of, measure_
+from sleepdefense.kernels.fill import pack_chain, pack_features_
 from sleepdefense.kernels.fused import Rule, Tally, Trace, sleep_images_
 from sleepdefense.kernels.learn import EVERY_STEP, EVERYBODY, ONCE
-from sleepdefense.kernels.pack import PackedChain, WeightType, choose_numbers, pack_chain, pack_features_
+from sleepdefense.kernels.pack import PackedChain
 from sleepdefense.kernels.workspace import Workspace, make_workspace, size_of
 
 Competition = Literal["image", "step", "none"]
 
 _MODES: Final = {"image": ONCE, "step": EVERY_STEP, "none": EVERYBODY}
-_PORTION: Final = (
-    4  # images a worker takes at a time: little to lose at Ctrl-C, and the last worker ends soon
-)
+_PORTION: Final = 4  # images a worker takes at a time: the last one ends soon, and Ctrl-C is heard
 
 
 def _check_rule(
@@ -92,6 +92,7 @@ class Sleeper:
         self.layers = list(layers)
         self.weight_type: WeightType = weight_type
         self.threads = check_integer("threads", threads, least=1)
+        self._extents = [extent_of(layer) for layer in self.layers]
         self._chain: PackedChain | None = None
         self._changed: dict[int, set[int]] = {}
         self._spaces: dict[tuple[int, bool], list[Workspace]] = {}
@@ -193,16 +194,19 @@ class Sleeper:
 
     def _packed(self, num_steps: int) -> PackedChain:
         """Return the packed chain, up to date."""
+        for number, features in self._changed.items():
+            measure_(self._extents[number], self.layers[number], sorted(features))
         chain = self._chain
-        numbers = choose_numbers(self.layers, num_steps, self.weight_type)
+        numbers = choose_numbers(self.layers, self._extents, num_steps, self.weight_type)
         if chain is None or chain.weight.dtype != numbers.weight or chain.bias.dtype != numbers.membrane:
             self._spaces.clear()
-            chain = pack_chain(self.layers, self.shapes, num_steps, self.weight_type)
-        elif self.weight_type == "i8" and self._changed:
-            chain = pack_chain(self.layers, self.shapes, num_steps, self.weight_type)
+            chain = pack_chain(self.layers, self.shapes, self._extents, numbers)
+        elif self.weight_type == "i8" and self._changed:  # the unit may be another one
+            chain = pack_chain(self.layers, self.shapes, self._extents, numbers)
         else:
             for number, features in self._changed.items():
-                pack_features_(chain, number, self.layers[number], sorted(features))
+                extent = self._extents[number]
+                pack_features_(chain, number, self.layers[number], extent, sorted(features))
         self._chain = chain
         self._changed.clear()
         return chain
@@ -347,5 +351,6 @@ def workspace_bytes(
         num_steps: The same; of no influence unless membranes need 64 bits.
     """
     shapes = chain_shapes(layers, image_shape)
-    chain = pack_chain(layers, shapes, num_steps, weight_type)
+    extents = [extent_of(layer) for layer in layers]
+    chain = pack_chain(layers, shapes, extents, choose_numbers(layers, extents, num_steps, weight_type))
     return size_of(make_workspace(chain, 8, learns=competition != "none"))

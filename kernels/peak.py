@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sleepdefense.kernels._jit import Integer, kernel
 from sleepdefense.kernels._lanes import LANES, gather_fire_
 from sleepdefense.kernels._simd import Emit
-from sleepdefense.kernels.pack import NUMBERS, WeightType, aligned
+from sleepdefense.kernels.extent import NUMBERS, WeightType
+from sleepdefense.kernels.pack import aligned
 
 _SIZES: Final = (16, 128)  # kilobytes: in a first-level cache, and in a second-level one
 _STEPS: Final = 8

@@ -12,6 +12,8 @@ from sleepdefense.kernels._checks import check_array, check_integer
 from sleepdefense.kernels._jit import Integer, kernel
 from sleepdefense.kernels.chain import ChainLayer, chain_shapes
 from sleepdefense.kernels.encode import _image_key, _spike_bounds_, check_images
+from sleepdefense.kernels.extent import WeightType, choose_numbers, extent_of
+from sleepdefense.kernels.fill import pack_chain
 from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, steps_at_once, tile_room
 from sleepdefense.kernels.fused import draw_chunk_
 from sleepdefense.kernels.lists import list_tile_
@@ -23,8 +25,6 @@ from sleepdefense.kernels.pack import (
     SOURCE_WIDTH,
     WORDS,
     PackedChain,
-    WeightType,
-    pack_chain,
 )
 from sleepdefense.kernels.workspace import CHUNK, Workspace, make_workspace
 
@@ -71,15 +71,18 @@ def profile_chain(
     check_images(images, index)
     check_integer("num_steps", num_steps, least=1)
     shapes = chain_shapes(layers, (images.shape[1], images.shape[2], images.shape[3]))
-    chain = pack_chain(layers, shapes, num_steps, weight_type)
+    extents = [extent_of(layer) for layer in layers]
+    chain = pack_chain(layers, shapes, extents, choose_numbers(layers, extents, num_steps, weight_type))
     work = make_workspace(chain, 1, learns=False)
     seconds: dict[str, float] = {}
     adds = np.zeros(len(layers), dtype=np.int64)
 
+    overhead = _call_overhead(work, chain)
+
     def clocked(phase: str, function: Callable[..., Any], *arguments: object) -> int:
         begin = time.thread_time()
         result = function(*arguments)
-        seconds[phase] = seconds.get(phase, 0.0) + time.thread_time() - begin
+        seconds[phase] = seconds.get(phase, 0.0) + time.thread_time() - begin - overhead
         return int(result or 0)
 
     def run_once() -> None:
@@ -114,6 +117,17 @@ def profile_chain(
     return ChainProfile(
         seconds=seconds, adds=tuple(int(count) for count in adds), num_steps=num_steps * len(images)
     )
+
+
+def _call_overhead(work: Workspace, chain: PackedChain) -> float:
+    """Return the seconds that it takes to hand over the arrays."""
+    nothing = (np.int64(0), np.int64(0), np.int64(CHUNK), np.int64(0))
+    last, best = len(chain.table) - 1, np.inf
+    for _ in range(50):
+        begin = time.thread_time()
+        _list_(work, chain, last, nothing)
+        best = min(best, time.thread_time() - begin)
+    return float(best)
 
 
 @kernel

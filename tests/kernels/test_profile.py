@@ -5,8 +5,8 @@ import pytest
 from busy_chain import busy_chain
 
 from sleepdefense.kernels import ChainLayer, sleep_images
+from sleepdefense.kernels.extent import extent_of, reach
 from sleepdefense.kernels.integrate import workspace_bytes
-from sleepdefense.kernels.pack import reach
 from sleepdefense.kernels.peak import add_peaks
 from sleepdefense.kernels.profile import profile_chain
 
@@ -77,13 +77,16 @@ def test_reach_is_a_bound_and_no_larger_than_it_must_be():
         weight = np.array(weights, dtype=np.int32).reshape(1, len(weights), 1, 1)
         return ChainLayer(weight, np.array([bias], dtype=np.int32), threshold)
 
-    assert reach(lone([5, 3], 0, 10), 1000) == 18  # never above threshold + drive
-    assert reach(lone([5, 3], 4, 10), 1000) == 10 + 12 + 1000 * 2
-    assert reach(lone([5, -3], -4, 10), 1000) == 7000
-    assert reach(lone([5, 3], 0, 10)._replace(pool=(2, 2)), 1000) == 72
+    def furthest(layer):
+        return reach(layer, extent_of(layer), 1000)
+
+    assert furthest(lone([5, 3], 0, 10)) == 18  # never above threshold + drive
+    assert furthest(lone([5, 3], 4, 10)) == 10 + 12 + 1000 * 2
+    assert furthest(lone([5, -3], -4, 10)) == 7000
+    assert furthest(lone([5, 3], 0, 10)._replace(pool=(2, 2))) == 72
     layer = lone([5, 3], 4, 10)
     record = sleep_images(
         np.ones((1, 2, 1, 1), np.float32), np.array([0]), [layer], seed=0, num_steps=1000, competition="none",
         k=[1], radius=[0], learns=[False], record=True,
     )  # fmt: skip
-    assert 2000 <= record.membrane[0].item() <= reach(layer, 1000)
+    assert 2000 <= record.membrane[0].item() <= furthest(layer)

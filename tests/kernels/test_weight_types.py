@@ -5,7 +5,7 @@ import pytest
 from busy_chain import COMPETITIONS, SETTINGS, assert_same, busy_chain
 
 from sleepdefense.kernels import ChainLayer, Sleeper, sleep_images
-from sleepdefense.kernels.pack import byte_unit, rounded_to_bytes
+from sleepdefense.kernels.extent import byte_unit, rounded_to_bytes
 
 
 @pytest.fixture
