@@ -18,7 +18,7 @@ LANES: Final = 64
 PATTERN_BITS: Final = _simd.PATTERN_BITS
 """Pixels of one row that the first layer looks up together."""
 
-SLACK: Final = 16
+SLACK: Final = 32
 """What may be read or written behind the end of codes and rows."""
 
 BYTE_BITS: Final[NDArray[np.uint8]] = np.array(

@@ -88,7 +88,7 @@ def copy_rows_(
 ) -> Integer:
     """Write 64 * code + base behind rows[:place], for `count` codes; return the new end.
 
-    May read 15 codes and write 15 rows more.
+    May read 31 codes and write 31 rows more.
     """
     for i in range(count):
         rows[place + i] = np.int32(codes[first + i]) * np.int32(64) + base

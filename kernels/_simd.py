@@ -268,17 +268,17 @@ def gather_fire_(
 def copy_rows_(
     typing_context: Any, rows: Any, place: Any, codes: Any, first: Any, count: Any, base: Any
 ) -> _Code:
-    """Append codes to a list of rows, 16 at a time; see `_plain.py`."""
+    """Append codes to a list of rows, 32 at a time; see `_plain.py`."""
     signature = _SIZE(rows, _SIZE, codes, _SIZE, _SIZE, types.int32)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
         _, begin, _, source, number, start = arguments
         to, origin = emit.address(0, begin), emit.address(2, source)
-        wide = ir.VectorType(_I32, 16)
-        bases, shift = emit.splat(start, 16), ir.Constant(wide, [6] * 16)
-        with cgutils.for_range_slice(builder, _I64(0), number, _I64(16)) as (index, _):
-            some = emit.load(builder.gep(origin, [index]), _ELEMENTS[codes.dtype], 16)
+        wide = ir.VectorType(_I32, 32)
+        bases, shift = emit.splat(start, 32), ir.Constant(wide, [6] * 32)
+        with cgutils.for_range_slice(builder, _I64(0), number, _I64(32)) as (index, _):
+            some = emit.load(builder.gep(origin, [index]), _ELEMENTS[codes.dtype], 32)
             if codes.dtype == types.uint16:
                 some = builder.zext(some, wide)
             emit.store(builder.add(builder.shl(some, shift), bases), builder.gep(to, [index]))

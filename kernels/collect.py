@@ -112,6 +112,29 @@ def _unpack_(
                     minus[feature, channel, ky, kx] = paired[feature, ky, kx] - count
 
 
+@kernel
+def _forget_(
+    potentiation: NDArray[np.int32], winner_count: NDArray[np.int64], shape: NDArray[np.int64]
+) -> None:
+    """Set back the counts of the features that won."""
+    for feature in range(shape[FEATURES]):
+        if winner_count[feature] > 0:
+            begin = shape[FIRST_COUNT] + feature * shape[NUM_ROWS]
+            for i in range(begin, begin + shape[NUM_ROWS]):
+                potentiation[i] = 0
+
+
+def forget_(tally: Tally, chain: PackedChain, rule: Rule, winner_counts: Sequence[NDArray[np.int64]]) -> None:
+    """Make a tally empty again, given how often the neurons of each feature learned."""
+    if rule.mode == EVERYBODY:
+        tally.potentiation[:] = 0
+    else:
+        for shape, winner_count in zip(chain.table, winner_counts, strict=True):
+            _forget_(tally.potentiation, winner_count, shape)
+    tally.hits[:] = 0
+    tally.spike_count[:] = 0
+
+
 def empty_tally(chain: PackedChain, rule: Rule) -> Tally:
     """Begin to count; nothing is reserved where nobody learns."""
     last = chain.table[-1]
@@ -171,7 +194,7 @@ def collect(
         tuple(plus),
         tuple(minus),
         tuple(winner_counts),
-        total.spike_count,
+        total.spike_count.copy(),
         trace.winner,
         tuple(spikes),
         tuple(membrane),

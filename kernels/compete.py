@@ -15,6 +15,7 @@ from sleepdefense.kernels.pack import OUT_HEIGHT, OUT_WIDTH, OUT_WORDS
 
 _NOBODY = np.uint64(0)
 _ONE = np.uint64(1)
+_ALL = np.uint64(2**64 - 1)
 
 
 @part
@@ -62,13 +63,21 @@ def _first_feature(
 
 
 @part
-def _block_(blocked: NDArray[np.bool_], shape: NDArray[np.int64], position: Integer, radius: Integer) -> None:
+def _block_(
+    blocked: NDArray[np.bool_],
+    best: NDArray[Any],
+    shape: NDArray[np.int64],
+    position: Integer,
+    radius: Integer,
+    low: Any,
+) -> None:
     """Inhibit the window around a position."""
     height, width = shape[OUT_HEIGHT], shape[OUT_WIDTH]
     row, column = position // width, position % width
     for y in range(max(0, row - radius), min(height, row + radius + 1)):
         for x in range(max(0, column - radius), min(width, column + radius + 1)):
             blocked[y * width + x] = True
+            best[y * width + x] = low
 
 
 @part
@@ -85,50 +94,47 @@ def compete_(
     used: NDArray[np.uint64],
     blocked: NDArray[np.bool_],
     best: NDArray[Any],
-    place_of: NDArray[np.int32],
     shape: NDArray[np.int64],
     low: Any,
 ) -> Integer:
     """Add winners of this step behind those there are, until there are `most`; return how many.
 
-    `used` and `blocked` hold the inhibition so far; `best` and `place_of` the positions where somebody can
-    still win. Potentials are those after the reset, which all lie lower by the same threshold.
+    `used` and `blocked` hold the inhibition so far; `best`, for each position and up to a multiple of 64, the
+    highest potential that can still win, or `low`. Potentials are those after the reset, which all lie lower
+    by the same threshold.
     """
     num_words, width = shape[OUT_WORDS], shape[OUT_WIDTH]
-    num_places = np.int64(0)
-    for position in range(shape[OUT_HEIGHT] * width):
+    num_positions = shape[OUT_HEIGHT] * width
+    num_parts = (num_positions + LANES - 1) // LANES
+    for position in range(num_positions, num_parts * LANES):
+        best[position] = low
+    for position in range(num_positions):
+        best[position] = low
         if not blocked[position]:
-            highest = _best_at(mask, first_mask, kept, first_kept, used, position, num_words, low)
-            if highest > low:
-                place_of[num_places] = position
-                best[num_places] = highest
-                num_places += 1
+            for word in range(num_words):
+                at = position * num_words + word
+                free = mask[first_mask + at] & ~used[word]
+                if free != _NOBODY:
+                    best[position] = max(best[position], largest(kept, first_kept + at * LANES, free, low))
     while num_winners < most:
-        first: Integer = np.int64(-1)
-        highest, is_tied = low, False
-        for i in range(num_places):
-            if best[i] > highest:
-                first, highest, is_tied = i, best[i], False
-            elif best[i] == highest:
-                is_tied = True
-        if first < 0:
+        highest = low
+        for part_of in range(num_parts):
+            highest = max(highest, largest(best, part_of * LANES, _ALL, low))
+        if highest == low:
             break
-        place = np.int64(place_of[first])
-        found: Integer = _first_feature(mask, first_mask, kept, first_kept, used, place, num_words, highest)
-        if found < 0:  # it has won elsewhere
-            best[first] = _best_at(mask, first_mask, kept, first_kept, used, place, num_words, low)
+        found, place = np.int64(-1), np.int64(0)
+        for part_of in range(num_parts):
+            equal = equal_bits(best, part_of * LANES, highest)
+            while equal != _NOBODY:
+                here = part_of * LANES + lowest_bit(equal)
+                equal &= equal - _ONE
+                feature = _first_feature(mask, first_mask, kept, first_kept, used, here, num_words, highest)
+                if feature < 0:  # it has won elsewhere
+                    best[here] = _best_at(mask, first_mask, kept, first_kept, used, here, num_words, low)
+                elif found < 0 or feature < found:
+                    found, place = np.int64(feature), np.int64(here)
+        if found < 0:
             continue
-        if is_tied:
-            for i in range(first + 1, num_places):
-                if best[i] == highest:
-                    other = np.int64(place_of[i])
-                    feature = _first_feature(
-                        mask, first_mask, kept, first_kept, used, other, num_words, highest
-                    )
-                    if feature < 0:
-                        best[i] = _best_at(mask, first_mask, kept, first_kept, used, other, num_words, low)
-                    elif feature < found:
-                        found, place = feature, other
         winner[num_winners, 0] = found
         winner[num_winners, 1] = place // width
         winner[num_winners, 2] = place % width
@@ -136,8 +142,5 @@ def compete_(
         num_winners += 1
         used[found // LANES] |= _ONE << np.uint64(found % LANES)
         if radius > 0:
-            _block_(blocked, shape, place, radius)
-            for i in range(num_places):
-                if blocked[place_of[i]]:
-                    best[i] = low
+            _block_(blocked, best, shape, place, radius, low)
     return num_winners

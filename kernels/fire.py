@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._jit import Integer, part
-from sleepdefense.kernels._lanes import LANES, SLACK, gather_fire_
-from sleepdefense.kernels.lists import list_spikes_, list_tile_
+from sleepdefense.kernels._lanes import LANES, SLACK, count_bits, gather_fire_
+from sleepdefense.kernels.lists import add_starts_, list_spikes_, list_tile_
 from sleepdefense.kernels.pack import (
     FIRST_BLOCK,
     FIRST_FEATURE,
@@ -151,6 +151,27 @@ def fire_patterns_(
 
 
 @part
+def steps_at_once(
+    codes: NDArray[Any],
+    mask: NDArray[np.uint64],
+    shape: NDArray[np.int64],
+    first_step: Integer,
+    num_steps: Integer,
+    chunk: Integer,
+) -> Integer:
+    """Return of how many steps, from the first one on, there is room to list the spikes; at least one."""
+    source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
+    begin = shape[FIRST_SOURCE] * chunk + first_step * source
+    spikes = np.int64(0)
+    for step in range(num_steps):
+        for i in range(begin + step * source, begin + (step + 1) * source):
+            spikes += count_bits(mask[i])
+        if spikes + SLACK > codes.size and step > 0:
+            return np.int64(step)
+    return num_steps
+
+
+@part
 def list_chunk_(
     codes: NDArray[Any],
     starts: NDArray[np.int32],
@@ -159,23 +180,16 @@ def list_chunk_(
     shape: NDArray[np.int64],
     span: tuple[Integer, Integer, Integer, Integer],
 ) -> None:
-    """List the spikes that a layer sees, for the steps of a span."""
+    """List the spikes that a layer sees, for the steps of a span, one behind the other."""
     first_step, num_steps, chunk, _ = span
+    start_stride = starts.size // chunk
     source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
-    code_stride, start_stride = source * LANES + SLACK, starts.size // chunk
     first = shape[FIRST_SOURCE] * chunk + first_step * source
+    place: Integer = np.int64(0)
     for step in range(num_steps):
-        list_spikes_(
-            codes, step * code_stride, starts, step * start_stride, mask, first + step * source, shape, bits
+        place = list_spikes_(
+            codes, place, starts, step * start_stride, mask, first + step * source, shape, bits
         )
-
-
-@part
-def steps_at_once(codes: NDArray[Any], shape: NDArray[np.int64]) -> Integer:
-    """Return of how many steps the spikes can be listed, if all units fire."""
-    source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
-    most: Integer = codes.size // (source * LANES + SLACK)
-    return most
 
 
 @part
@@ -195,6 +209,7 @@ def fire_lists_(
     counts: NDArray[np.int32],
     codes: NDArray[Any],
     starts: NDArray[np.int32],
+    totals: NDArray[np.int32],
     weight: NDArray[Any],
     low: NDArray[Any],
     bias: NDArray[Any],
@@ -205,10 +220,13 @@ def fire_lists_(
     """Let a layer fire whose input spikes are listed, by the rows that drive each position."""
     num_positions = shape[OUT_HEIGHT] * shape[OUT_WIDTH]
     start_stride = starts.size // span[2]
+    add_starts_(totals, starts, start_stride, shape, span[1])
     room = tile_room(rows, shape, span[1])
     position: Integer = np.int64(0)
     while position < num_positions:
-        last = list_tile_(rows, ends, counts, codes, starts, start_stride, shape, position, span[1], room)
+        last = list_tile_(
+            rows, ends, counts, codes, starts, start_stride, totals, shape, position, span[1], room
+        )
         for block in range(shape[OUT_WORDS]):
             _fire_tile_(
                 membrane,

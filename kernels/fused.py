@@ -76,8 +76,6 @@ def draw_chunk_(
     mask: NDArray[np.uint64],
     pattern: NDArray[np.uint8],
     stride: Integer,
-    rim: NDArray[np.uint8],
-    line: NDArray[np.uint8],
     shape: NDArray[np.int64],
     key: np.uint64,
     first: Integer,
@@ -90,8 +88,12 @@ def draw_chunk_(
     for step in range(num_steps):
         _draw_spikes_(pixel, bound, key, first + step)
         if has_patterns:
-            read_patterns_(pattern, step * stride, rim, line, pixel, shape)
+            read_patterns_(pattern, step * stride, pixel, shape)
         begin = step * num_pixels * num_words
+        if channels == 1:  # a loop of its own: this one becomes vector code
+            for i in range(num_pixels):
+                mask[begin + i] = pixel[i]
+            continue
         for channel in range(channels):
             word, bit = begin + channel // LANES, np.uint64(channel % LANES)
             for i in range(num_pixels):
@@ -168,12 +170,11 @@ def sleep_images_(
     below all membranes.
     """
     table, weight, sums, lows, bias, threshold = chain
-    pixel, bound, rim, line, pattern, joined = (
-        work.pixel, work.bound, work.rim, work.line, work.pattern, work.joined,
-    )  # fmt: skip
+    pixel, bound, pattern, joined = work.pixel, work.bound, work.pattern, work.joined
     membrane, mask, seen, kept = work.membrane, work.mask, work.seen, work.kept
-    codes, starts, rows, ends, counts = work.codes, work.starts, work.rows, work.ends, work.counts
-    best, place_of, used, blocked = work.best, work.place_of, work.used, work.blocked
+    codes, starts, totals = work.codes, work.starts, work.totals
+    rows, ends, counts = work.rows, work.ends, work.counts
+    best, used, blocked = work.best, work.used, work.blocked
     winner, num_winners, bits = work.winner, work.num_winners, work.byte_bits
     potentiation, hits, spike_count = tally
     all_winners, all_spikes, all_membranes, records = trace
@@ -190,7 +191,7 @@ def sleep_images_(
         key = _image_key(seed, index[image])
         for first in range(0, num_steps, CHUNK):
             steps = min(np.int64(CHUNK), num_steps - first)
-            draw_chunk_(pixel, bound, mask, pattern, joined.size, rim, line, table[0], key, first, steps)
+            draw_chunk_(pixel, bound, mask, pattern, joined.size, table[0], key, first, steps)
             traced = np.int64(0)
             for layer in range(table.shape[0]):
                 shape = table[layer]
@@ -199,12 +200,12 @@ def sleep_images_(
                 while step < steps:
                     learns = can_learn(num_winners[layer], blocked[layer], mode, k[layer], shape)
                     keeps = np.int64(learns and mode != EVERYBODY)
-                    now = steps - step
+                    now: Integer = steps - step
                     if keeps > 0:
                         now = min(now, kept.size // (hidden * LANES))
                     has_patterns = layer == 0 and shape[NUM_PATTERNS] > 0
                     if not has_patterns:
-                        now = min(now, np.int64(steps_at_once(codes, shape)))
+                        now = steps_at_once(codes, mask, shape, step, now, np.int64(CHUNK))
                     span = (step, now, np.int64(CHUNK), keeps)
                     if has_patterns:
                         fire_patterns_(
@@ -214,13 +215,13 @@ def sleep_images_(
                     else:
                         list_chunk_(codes, starts, mask, bits, shape, span)
                         fire_lists_(
-                            membrane, mask, kept, rows, ends, counts, codes, starts, weight, lows, bias,
-                            threshold, shape, span,
+                            membrane, mask, kept, rows, ends, counts, codes, starts, totals, weight, lows,
+                            bias, threshold, shape, span,
                         )  # fmt: skip
                     if learns:
                         num_winners[layer] = learn_chunk_(
                             winner[layer], num_winners[layer], used[layer], blocked[layer], best,
-                            place_of, kept, mask, seen, potentiation, hits, shape, mode, k[layer],
+                            kept, mask, seen, potentiation, hits, shape, mode, k[layer],
                             radius[layer], as_printed, span, first + step, low[0],
                         )  # fmt: skip
                     step += now

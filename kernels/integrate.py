@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sleepdefense.kernels._checks import LARGEST_STEP, check_array, check_integer
 from sleepdefense.kernels.chain import ChainLayer, chain_shapes
-from sleepdefense.kernels.collect import SleepRecord, collect, empty_tally
+from sleepdefense.kernels.collect import SleepRecord, collect, empty_tally, forget_
 from sleepdefense.kernels.encode import check_images
 from sleepdefense.kernels.extent import WeightType, choose_numbers, extent_of, measure_
 from sleepdefense.kernels.fill import pack_chain, pack_features_
@@ -95,6 +95,7 @@ class Sleeper:
         self._extents = [extent_of(layer) for layer in self.layers]
         self._chain: PackedChain | None = None
         self._changed: dict[int, set[int]] = {}
+        self._tallies: list[Tally] = []
         self._spaces: dict[tuple[int, bool], list[Workspace]] = {}
 
     def set_weight(
@@ -163,7 +164,7 @@ class Sleeper:
 
         def work() -> Tally:
             """Take portions until none is left."""
-            tally = empty_tally(chain, rule)
+            tally = self._take_tally(chain, rule)
             space = self._borrow(chain, most_winners, learns=bool(np.any(rule.k)))
             while waiting:
                 try:
@@ -190,7 +191,12 @@ class Sleeper:
             return tally
 
         tallies = _run(work, min(self.threads, max(1, len(waiting))), waiting)
-        return collect(tallies, trace, chain, rule, num_steps, depress_outside=bool(depress_outside))
+        found = collect(tallies, trace, chain, rule, num_steps, depress_outside=bool(depress_outside))
+        if np.any(rule.k):
+            for tally in tallies:
+                forget_(tally, chain, rule, found.winner_count)
+            self._tallies += tallies
+        return found
 
     def _packed(self, num_steps: int) -> PackedChain:
         """Return the packed chain, up to date."""
@@ -210,6 +216,13 @@ class Sleeper:
         self._chain = chain
         self._changed.clear()
         return chain
+
+    def _take_tally(self, chain: PackedChain, rule: Rule) -> Tally:
+        """Take an empty tally, or make one."""
+        try:
+            return self._tallies.pop() if np.any(rule.k) else empty_tally(chain, rule)
+        except IndexError:
+            return empty_tally(chain, rule)
 
     def _borrow(self, chain: PackedChain, most_winners: int, *, learns: bool) -> Workspace:
         """Take a workspace that is free, or make one."""

@@ -52,7 +52,6 @@ def learn_chunk_(
     used: NDArray[np.uint64],
     blocked: NDArray[np.bool_],
     best: NDArray[Any],
-    place_of: NDArray[np.int32],
     kept: NDArray[Any],
     mask: NDArray[np.uint64],
     seen: NDArray[np.uint64],
@@ -103,7 +102,6 @@ def learn_chunk_(
                 used,
                 blocked,
                 best,
-                place_of,
                 shape,
                 low,
             )

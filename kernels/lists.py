@@ -72,8 +72,10 @@ def list_spikes_(
     first_mask: Integer,
     shape: NDArray[np.int64],
     bits: NDArray[np.uint8],
-) -> None:
-    """List the spikes of one step: those of padded pixel (y, x) begin at codes[starts[y, x]].
+) -> Integer:
+    """List the spikes of one step; return the new end.
+
+    Those of padded pixel (y, x) begin at codes[starts[y, x]].
 
     starts is (padded row, padded column + 1), flat. Behind a pool, a unit of the window is listed for each of
     its spikes: weights are added as often.
@@ -116,6 +118,7 @@ def list_spikes_(
             for x in range(padded):
                 starts[start + x] = place
         start += padded
+    return place
 
 
 @part
@@ -127,6 +130,33 @@ def fill_up_(rows: NDArray[np.int32], place: Integer, zeros: np.int32) -> Intege
 
 
 @part
+def add_starts_(
+    totals: NDArray[np.int32],
+    starts: NDArray[np.int32],
+    stride: Integer,
+    shape: NDArray[np.int64],
+    num_steps: Integer,
+) -> None:
+    """Add up the starts of some steps: where these do not grow, no unit spikes in any of them."""
+    size = (shape[HEIGHT] + 2 * shape[PADDING_H]) * (shape[WIDTH] + 2 * shape[PADDING_W] + 1)
+    totals[:size] = 0
+    for step in range(num_steps):
+        for i in range(size):
+            totals[i] += starts[step * stride + i]
+
+
+@part
+def _is_silent(
+    totals: NDArray[np.int32], corner: Integer, padded: Integer, kernel_h: Integer, kernel_w: Integer
+) -> bool:
+    """Say whether no unit of a receptive field spikes in any of the steps."""
+    spikes = np.int32(0)
+    for ky in range(kernel_h):
+        spikes |= totals[corner + ky * padded + kernel_w] - totals[corner + ky * padded]
+    return bool(spikes == 0)
+
+
+@part
 def list_tile_(
     rows: NDArray[np.int32],
     ends: NDArray[np.int32],
@@ -134,6 +164,7 @@ def list_tile_(
     codes: NDArray[Any],
     starts: NDArray[np.int32],
     start_stride: Integer,
+    totals: NDArray[np.int32],
     shape: NDArray[np.int64],
     first_position: Integer,
     num_steps: Integer,
@@ -145,7 +176,8 @@ def list_tile_(
 
         (ky * kernel_w + kx) * channels + c  =  code + ky * kernel_w * channels - left * channels
 
-    Another position is begun as long as no more than `room` rows are listed.
+    `totals` are the starts of all steps added up. Another position is begun as long as no more than `room`
+    rows are listed.
     """
     kernel_h, kernel_w, channels = shape[KERNEL_H], shape[KERNEL_W], shape[WORDS] * LANES
     stride_h, stride_w, width = shape[STRIDE_H], shape[STRIDE_W], shape[OUT_WIDTH]
@@ -158,6 +190,14 @@ def list_tile_(
         left = position % width * stride_w
         corner = position // width * stride_h * padded + left
         ends[entry] = end
+        if _is_silent(totals, corner, padded, kernel_h, kernel_w):
+            for _ in range(num_steps):
+                counts[entry] = 0
+                entry += 1
+                ends[entry] = end
+            entry += 1
+            position += 1
+            continue
         for step in range(num_steps):
             begin_list, first = end, step * start_stride + corner
             base = -left * channels * LANES

@@ -23,61 +23,42 @@ from sleepdefense.kernels.pack import (
     WIDTH,
 )
 
-
-@part
-def _see_row_(
-    line: NDArray[np.uint8],
-    rim: NDArray[np.uint8],
-    first: Integer,
-    columns: Integer,
-    stride: Integer,
-    bits: Integer,
-) -> None:
-    """Note the pattern of `bits` pixels, the left one lowest, that each output column sees from `first`."""
-    inside = np.uint8((1 << bits) - 1)
-    if stride == 1:  # a loop of its own: this one becomes vector code
-        for x in range(columns):
-            seen = rim[first + x] | (rim[first + x + 1] << np.uint8(1)) | (rim[first + x + 2] << np.uint8(2))
-            seen |= (rim[first + x + 3] << np.uint8(3)) | (rim[first + x + 4] << np.uint8(4))
-            line[x] = seen & inside
-        return
-    for x in range(columns):
-        seen = np.uint8(0)
-        for bit in range(bits):
-            seen |= rim[first + x * stride + bit] << np.uint8(bit)
-        line[x] = seen
+_NOTHING = np.uint64(0)
 
 
 @part
 def read_patterns_(
     pattern: NDArray[np.uint8],
     first_pattern: Integer,
-    rim: NDArray[np.uint8],
-    line: NDArray[np.uint8],
     pixel: NDArray[np.uint8],
     shape: NDArray[np.int64],
 ) -> None:
     """Note for each (output column, channel, padded row, group of pixels) the pattern that it sees.
 
-    So the patterns of a receptive field are neighbours, channel by channel. `rim` is a row of zeros, as long
-    as a padded one and one group more; `line` holds a row of outputs; `pixel` (channel, row, column), flat.
-    The patterns of the rim's rows are zero and stay so.
+    So the patterns of a receptive field are neighbours, channel by channel. `pixel` is (channel, row,
+    column), flat. 64 pixels of a row make a word, which is shifted from column to column. The patterns of the
+    rim's rows are zero and stay so.
     """
     width, height, columns, stride = shape[WIDTH], shape[HEIGHT], shape[OUT_WIDTH], shape[STRIDE_W]
     rim_h, rim_w, kernel_w, channels = shape[PADDING_H], shape[PADDING_W], shape[KERNEL_W], shape[CHANNELS]
     groups = (kernel_w + PATTERN_BITS - 1) // PATTERN_BITS
-    column_stride = channels * (height + 2 * rim_h) * groups
+    padded = height + 2 * rim_h
+    column_stride, columns_a_word = channels * padded * groups, (64 - PATTERN_BITS) // stride + 1
     for channel in range(channels):
         for row in range(height):
             begin = (channel * height + row) * width
-            for x in range(width):
-                rim[rim_w + x] = pixel[begin + x]
-            at = first_pattern + (channel * (height + 2 * rim_h) + rim_h + row) * groups
+            at = first_pattern + (channel * padded + rim_h + row) * groups
             for group in range(groups):
-                first = group * PATTERN_BITS
-                _see_row_(line, rim, first, columns, stride, min(np.int64(PATTERN_BITS), kernel_w - first))
-                for x in range(columns):
-                    pattern[at + group + x * column_stride] = line[x]
+                bits = min(np.int64(PATTERN_BITS), kernel_w - group * PATTERN_BITS)
+                inside = np.uint64((1 << bits) - 1)
+                for first in range(0, columns, columns_a_word):
+                    left = first * stride + group * PATTERN_BITS - rim_w  # the pixel of the lowest bit
+                    word = _NOTHING
+                    for x in range(max(np.int64(0), left), min(width, left + 64)):
+                        word |= np.uint64(pixel[begin + x]) << np.uint64(x - left)
+                    for x in range(first, min(columns, first + columns_a_word)):
+                        pattern[at + group + x * column_stride] = word & inside
+                        word >>= np.uint64(stride)
 
 
 @part

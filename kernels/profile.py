@@ -16,7 +16,7 @@ from sleepdefense.kernels.extent import WeightType, choose_numbers, extent_of
 from sleepdefense.kernels.fill import pack_chain
 from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, steps_at_once, tile_room
 from sleepdefense.kernels.fused import draw_chunk_
-from sleepdefense.kernels.lists import list_tile_
+from sleepdefense.kernels.lists import add_starts_, list_tile_
 from sleepdefense.kernels.pack import (
     NUM_PATTERNS,
     OUT_HEIGHT,
@@ -98,13 +98,15 @@ def profile_chain(
                         clocked(f"{name} fire", _fire_first_, work, chain, span)
                         adds[0] += _pattern_adds(work, layers[0], chain.table[0], steps)
                         continue
-                    most = int(_steps_(work.codes, chain.table[layer]))
-                    for begin in range(0, steps, most):
-                        some = (np.int64(begin), np.int64(min(most, steps - begin)), *span[2:])
+                    begin = 0
+                    while begin < steps:
+                        now = int(_steps_(work, chain, layer, np.int64(begin), np.int64(steps - begin)))
+                        some = (np.int64(begin), np.int64(now), *span[2:])
                         clocked(f"{name} lists", _list_, work, chain, layer, some)
                         rows = clocked(f"{name} rows", _list_rows_, work, chain, layer, some)
                         adds[layer] += rows * len(layers[layer].weight)
                         clocked(f"{name} gather", _fire_, work, chain, layer, some)
+                        begin += now
 
     with np.errstate(over="ignore"):
         run_once()  # compiles, and warms the caches
@@ -145,7 +147,7 @@ def _draw_(
     """Draw the pixels of a chunk."""
     key, stride = _image_key(seed, number), work.joined.size
     draw_chunk_(
-        work.pixel, work.bound, work.mask, work.pattern, stride, work.rim, work.line, chain.table[0], key,
+        work.pixel, work.bound, work.mask, work.pattern, stride, chain.table[0], key,
         first, steps,
     )  # fmt: skip
 
@@ -162,9 +164,11 @@ def _fire_first_(
 
 
 @kernel
-def _steps_(codes: NDArray[Any], shape: NDArray[np.int64]) -> Integer:
+def _steps_(
+    work: Workspace, chain: PackedChain, layer: Integer, first_step: Integer, num_steps: Integer
+) -> Integer:
     """Return of how many steps the spikes can be listed."""
-    return steps_at_once(codes, shape)
+    return steps_at_once(work.codes, work.mask, chain.table[layer], first_step, num_steps, np.int64(CHUNK))
 
 
 @kernel
@@ -182,7 +186,7 @@ def _fire_(
     """Run a layer whose input is listed."""
     fire_lists_(
         work.membrane, work.mask, work.kept, work.rows, work.ends, work.counts, work.codes, work.starts,
-        chain.weight, chain.low, chain.bias, chain.threshold, chain.table[layer], span,
+        work.totals, chain.weight, chain.low, chain.bias, chain.threshold, chain.table[layer], span,
     )  # fmt: skip
 
 
@@ -195,10 +199,12 @@ def _list_rows_(
     rows, ends, counts, codes, starts = work.rows, work.ends, work.counts, work.codes, work.starts
     num_positions = shape[OUT_HEIGHT] * shape[OUT_WIDTH]
     room, stride = tile_room(rows, shape, span[1]), starts.size // span[2]
+    totals = work.totals
+    add_starts_(totals, starts, stride, shape, span[1])
     total: Integer = np.int64(0)
     position: Integer = np.int64(0)
     while position < num_positions:
-        last = list_tile_(rows, ends, counts, codes, starts, stride, shape, position, span[1], room)
+        last = list_tile_(rows, ends, counts, codes, starts, stride, totals, shape, position, span[1], room)
         for tile in range(last - position):
             for step in range(span[1]):
                 total += np.int64(counts[tile * (span[1] + 1) + step])

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sleepdefense.kernels._lanes import BYTE_BITS, LANES, PATTERN_BITS, SLACK
+from sleepdefense.kernels._lanes import BYTE_BITS, LANES, SLACK
 from sleepdefense.kernels.pack import (
     CHANNELS,
     FIRST_MASK,
@@ -24,7 +24,6 @@ from sleepdefense.kernels.pack import (
     POOL_W,
     SOURCE_HEIGHT,
     SOURCE_WIDTH,
-    STRIDE_W,
     WIDTH,
     WORDS,
     PackedChain,
@@ -35,9 +34,9 @@ from sleepdefense.kernels.pack import (
 CHUNK: Final = 16
 """Steps that a layer runs before the next one does."""
 
-_KEPT: Final = 2**17  # potentials, of as many steps as fit: 512 KB
+_KEPT: Final = 2**18 - 2**16  # potentials, of as many steps as fit: 768 KB
 _ROWS: Final = 2**11  # rows of a tile, beyond what its last position needs
-_CODES: Final = 2**18  # spikes that are listed together, of as many steps as fit: 512 KB
+_CODES: Final = 2**16  # spikes that are listed together, of as many steps as fit: 128 KB
 _NARROW: Final = 2**16  # codes of 16 bits
 
 
@@ -48,14 +47,10 @@ class Workspace(NamedTuple):
     """(pixel,): an input unit spikes if its draw is below."""
     pixel: NDArray[np.uint8]
     """(pixel,): input spikes of this step, channel first."""
-    rim: NDArray[np.uint8]
-    """One padded row of pixels."""
     pattern: NDArray[np.uint8]
     """(time, ...), flat: see `read_patterns_`; empty if the first layer has no table."""
     joined: NDArray[np.uint8]
     """Of all steps together."""
-    line: NDArray[np.uint8]
-    """One row of outputs."""
     membrane: NDArray[Any]
     """(neuron,), filled up to whole blocks."""
     mask: NDArray[np.uint64]
@@ -66,6 +61,8 @@ class Workspace(NamedTuple):
     """(time, spike), flat, of as many steps as fit."""
     starts: NDArray[np.int32]
     """(time, padded pixel), flat."""
+    totals: NDArray[np.int32]
+    """(padded pixel,): starts of all steps of a span, added up."""
     rows: NDArray[np.int32]
     """Lists of rows of a tile."""
     ends: NDArray[np.int32]
@@ -75,9 +72,7 @@ class Workspace(NamedTuple):
     kept: NDArray[Any]
     """(time, neuron): potentials of one layer after the reset."""
     best: NDArray[Any]
-    """Highest potential that can still win, of each position where somebody can."""
-    place_of: NDArray[np.int32]
-    """Those positions."""
+    """(position,), up to a multiple of 64: highest potential that can still win."""
     used: NDArray[np.uint64]
     """(layer, word): features that have won."""
     blocked: NDArray[np.bool_]
@@ -113,24 +108,22 @@ def make_workspace(chain: PackedChain, most_winners: int, *, learns: bool) -> Wo
     return Workspace(
         bound=np.empty(num_pixels, dtype=np.uint64),
         pixel=np.empty(num_pixels, dtype=np.uint8),
-        rim=np.zeros(int(padded_w[0] + first[STRIDE_W]) + (groups + 1) * PATTERN_BITS, dtype=np.uint8),
         pattern=np.zeros(CHUNK * int(num_patterns) + SLACK, dtype=np.uint8),
         joined=np.zeros(int(num_patterns), dtype=np.uint8),
-        line=np.zeros(int(first[OUT_WIDTH]), dtype=np.uint8),
         membrane=aligned(int(last[FIRST_NEURON] + positions[-1] * last[OUT_WORDS] * LANES), number),
         mask=np.zeros(CHUNK * int(last[FIRST_MASK] + positions[-1] * last[OUT_WORDS]), dtype=np.uint64),
         seen=np.zeros(int(last[FIRST_SEEN] + last[HEIGHT] * last[WIDTH] * last[WORDS]), dtype=np.uint64),
         codes=np.empty(
-            max(min(_CODES, CHUNK * (int(np.max(codes)) + SLACK)), int(np.max(codes)) + SLACK),
+            max(_CODES, int(np.max(codes)) + SLACK),
             dtype=np.uint16 if np.max(widest) <= _NARROW else np.int32,
         ),
         starts=np.empty(CHUNK * int(np.max(padded_h * (padded_w + 1))), dtype=np.int32),
+        totals=np.empty(int(np.max(padded_h * (padded_w + 1))), dtype=np.int32),
         rows=np.empty(_ROWS + int(longest) + SLACK, dtype=np.int32),
         ends=np.zeros(entries * (CHUNK + 1) + 1, dtype=np.int32),
         counts=np.zeros(entries * (CHUNK + 1) + 1, dtype=np.int32),
         kept=aligned(max(_KEPT, most_neurons) if learns else 0, number),
-        best=np.empty(entries, dtype=number),
-        place_of=np.empty(entries, dtype=np.int32),
+        best=np.empty(-(-entries // LANES) * LANES, dtype=number),
         used=np.zeros((len(table), int(np.max(table[:, OUT_WORDS]))), dtype=np.uint64),
         blocked=np.zeros((len(table), entries), dtype=np.bool_),
         winner=np.empty((len(table), most_winners, 4), dtype=np.int32),
