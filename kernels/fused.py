@@ -149,6 +149,15 @@ def _trace_membranes_(
         begin += num_features * num_positions * images
 
 
+@part
+def _silence_(mask: NDArray[np.uint64], table: NDArray[np.int64]) -> None:
+    """Forget the last step of a chunk, which is what the first one of the next looks back on."""
+    for layer in range(table.shape[0]):
+        hidden = table[layer, OUT_HEIGHT] * table[layer, OUT_WIDTH] * table[layer, OUT_WORDS]
+        last = table[layer, FIRST_MASK] * CHUNK + (CHUNK - 1) * hidden
+        mask[last : last + hidden] = np.uint64(0)
+
+
 @kernel
 def sleep_images_(
     tally: Tally,
@@ -182,7 +191,7 @@ def sleep_images_(
     num_images = all_winners.shape[0]
     for image in range(first_image, last_image):
         membrane[:] = 0
-        mask[:] = np.uint64(0)
+        _silence_(mask, table)
         seen[:] = np.uint64(0)
         used[:] = np.uint64(0)
         blocked[:] = False

@@ -78,3 +78,30 @@ def kernels(
         click.echo(text)
     else:
         print_measured(measured.to_json())
+
+
+@command.command(name="page")
+@click.argument("measured", type=options.EXISTING_FILE)
+@click.option("--out", type=options.FILE, required=True, help="Markdown file to write.")
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+def page(measured: Path, out: Path, force: bool) -> None:
+    r"""Write the figures of a benchmark, MEASURED, as a Markdown page.
+
+    \b
+    Example: sleepdefense bench page kernels.json --out kernels.md
+    """
+    from sleepdefense.checkpoint import write_text_atomic
+    from sleepdefense.cli.bench_table import as_markdown
+    from sleepdefense.errors import ConfigError
+
+    if out.exists() and not force:
+        raise ConfigError(f"'{out}' exists: overwrite it with --force")
+    try:
+        found = json.loads(measured.read_text())
+        text = as_markdown(found, f"sleepdefense bench {found['benchmark']} --out {measured.name}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"'{measured}' holds no figures of a benchmark: expected a file of 'bench kernels --out', got "
+            f"{type(error).__name__} {error}"
+        ) from error
+    write_text_atomic(out, text)

@@ -19,25 +19,13 @@ def print_measured(measured: Mapping[str, Any]) -> None:
     console = Console(width=max(shutil.get_terminal_size().columns, _WIDEST), highlight=False, markup=False)
     for line in _heading(measured):
         console.print(line)
-    rows = measured["rows"]
     judged = Table("group", "figure", "value", "unit", "bar", "aim", "met", "note")
-    for row in rows:
-        if row["bar"] is not None:
-            judged.add_row(
-                row["group"],
-                row["figure"],
-                _number(row["value"]),
-                row["unit"],
-                _mark(row, "bar"),
-                _mark(row, "aim"),
-                _verdict(row),
-                row["note"],
-            )
+    for cells in _rows(measured, judged=True):
+        judged.add_row(*cells)
     console.print(judged)
     told = Table("group", "figure", "value", "unit", "note")
-    for row in rows:
-        if row["bar"] is None:
-            told.add_row(row["group"], row["figure"], _number(row["value"]), row["unit"], row["note"])
+    for cells in _rows(measured, judged=False):
+        told.add_row(*cells)
     if told.row_count:
         console.print(told)
     if measured["quick"]:
@@ -86,3 +74,41 @@ def _verdict(row: Mapping[str, Any]) -> str:
     if not row["met"]:
         return "NO"
     return "aim" if row["aim_met"] else "yes"
+
+
+def as_markdown(measured: Mapping[str, Any], command: str) -> str:
+    """Return heading and tables as a Markdown page.
+
+    Args:
+        measured: As the benchmark writes it to JSON.
+        command: How it was made.
+    """
+    title = f"# Benchmark of the {measured['benchmark']}{' (quick run)' if measured['quick'] else ''}"
+    lines = [title, "", f"Made by `{command}`.", ""]
+    lines += [f"{line}.  " for line in _heading(measured)]
+    judged, told = _rows(measured, judged=True), _rows(measured, judged=False)
+    lines += ["", *_markdown_table(("group", "figure", "value", "unit", "bar", "aim", "met", "note"), judged)]
+    lines += ["", *_markdown_table(("group", "figure", "value", "unit", "note"), told)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(measured: Mapping[str, Any], *, judged: bool) -> list[tuple[str, ...]]:
+    """Return the cells of the figures that have a bar, or have none."""
+    found = []
+    for row in measured["rows"]:
+        if (row["bar"] is not None) == judged:
+            marks = (_mark(row, "bar"), _mark(row, "aim"), _verdict(row)) if judged else ()
+            found.append(
+                (row["group"], row["figure"], _number(row["value"]), row["unit"], *marks, row["note"])
+            )
+    return found
+
+
+def _markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Write a table.
+
+    >>> _markdown_table(("a", "b"), [("1", "x|y")])
+    ['| a | b |', '| --- | --- |', '| 1 | x/y |']
+    """
+    lines = [head, ("---",) * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "/") for cell in line) + " |" for line in lines]

@@ -10,6 +10,7 @@ PerStage = int | tuple[int, ...] | None
 CHOICES: dict[str, tuple[str, ...]] = {
     "competition": ("image", "step", "none"),
     "engine": ("auto", "fused", "torch", "reference"),
+    "weight_type": ("i16", "f32", "i8"),
     "threshold_mode": ("unit", "calibrated", "absolute"),
     "outside": ("skip", "depress"),
     "order": ("visible-first", "as-printed"),
@@ -50,6 +51,9 @@ class SleepConfig:
         engine: "fused": compiled from pixels to counts, for plain chains; "torch": the same chains on the
             device of the images, many steps at once; "reference": the spiking simulator, step by step, for
             any network; "auto": for a plain chain "fused" on the processor, "torch" elsewhere. Equal results.
+        weight_type: Of the fused engine. "i16": 16 bits, exact. "f32": floats, the same sleep, as far as
+            floats are exact. "i8": weights, biases and thresholds rounded to 8 bits a layer while spikes are
+            counted: faster, and not the same sleep; see docs/benchmarks.md.
         seed: Of the spike trains, in [0, 2**63).
         measure_every: Batches between two evaluations of the measures, >= 1.
         save_every: Batches between two writings of the state, >= 1. Without influence on the result.
@@ -80,6 +84,7 @@ class SleepConfig:
     outside: str = "skip"
     order: str = "visible-first"
     engine: str = "auto"
+    weight_type: str = "i16"
     seed: int = 0
     measure_every: int = 8
     save_every: int = 8
@@ -116,6 +121,11 @@ class SleepConfig:
             raise ConfigError(
                 "sleep.order is 'as-printed', which compares first spikes; without competition only spikes "
                 "of the same step count. Take competition 'image' or 'step'."
+            )
+        if self.weight_type != "i16" and self.engine != "fused":
+            raise ConfigError(
+                f"sleep.weight_type {self.weight_type!r} is known to the fused engine only: set sleep.engine "
+                f"to 'fused', got {self.engine!r}"
             )
         if self.rho is None and self.max_batch_change is None and self.strength is None:
             raise ConfigError(

@@ -13,7 +13,7 @@ from sleepdefense.consolidation.chain_links import chain_layer, find_chain
 from sleepdefense.consolidation.engine import AbstractKeepingEngine, BatchEvents
 from sleepdefense.consolidation.plan import SleepPlan
 from sleepdefense.errors import ConfigError
-from sleepdefense.kernels import Competition, Sleeper
+from sleepdefense.kernels import Competition, Sleeper, WeightType
 from sleepdefense.spiking.network import SpikingNetwork
 
 
@@ -44,7 +44,12 @@ class FusedEngine(AbstractKeepingEngine):
         self, network: SpikingNetwork, images: Tensor, index: NDArray[np.int64], learns: Set[str]
     ) -> BatchEvents:
         layers = [chain_layer(network, link) for link in self.links]
-        self._sleeper = Sleeper(layers, self.image_shape, threads=self.threads)
+        self._sleeper = Sleeper(
+            layers,
+            self.image_shape,
+            weight_type=cast(WeightType, self.plan.config.weight_type),
+            threads=self.threads,
+        )
         return self.present_again(images, index, learns)
 
     @override

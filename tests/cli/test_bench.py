@@ -116,3 +116,21 @@ def test_the_table_says_met_missed_and_not_measured(capsys: pytest.CaptureFixtur
 def test_a_quick_table_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     print_measured(measured(judge("threads", 1.5), is_quick=True).to_json())
     assert "a figure near its bar needs a full run" in capsys.readouterr().out
+
+
+def test_a_page_is_written_from_the_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, page = tmp_path / "kernels.json", tmp_path / "kernels.md"
+    rows = judge("threads", 1.5), tell("rates", "i16 at 5 %", 72.34, "CPU us")
+    source.write_text(json.dumps(measured(*rows).to_json()))
+    assert call("bench", "page", source, "--out", page, capsys=capsys)[0] == 0
+    lines = page.read_text().splitlines()
+    assert lines[0] == "# Benchmark of the kernels"
+    assert "Made by `sleepdefense bench kernels --out kernels.json`." in lines
+    (line,) = [line for line in lines if "second thread" in line]
+    assert line.startswith("| threads | second thread, wall time | 1.5 | x | >= 1.9 |  | NO |")
+    assert "| rates | i16 at 5 % | 72.34 | CPU us |  |" in lines
+    status, _, err = call("bench", "page", source, "--out", page, capsys=capsys)
+    assert (status, "overwrite it with --force" in err) == (1, True)
+    source.write_text("[]")
+    status, _, err = call("bench", "page", source, "--out", page, "--force", capsys=capsys)
+    assert (status, "holds no figures of a benchmark" in err) == (1, True)

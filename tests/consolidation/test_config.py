@@ -41,3 +41,11 @@ def test_the_literal_settings_are_the_printed_ones():
         None,
         1,
     )
+
+
+def test_other_weights_are_for_the_fused_engine():
+    assert SleepConfig(engine="fused", weight_type="i8").weight_type == "i8"
+    with pytest.raises(ConfigError, match=r"sleep.weight_type 'i8' is known to the fused engine only"):
+        SleepConfig(weight_type="i8")
+    with pytest.raises(ConfigError, match=r"sleep.weight_type must be one of i16, f32, i8, got 'i4'"):
+        SleepConfig(engine="fused", weight_type="i4")

@@ -239,3 +239,16 @@ def test_averages_run_in_the_fused_engine_as_in_the_reference(images, competitio
     for name in ("winners", "potentiation", "depression"):
         for stage, counts in getattr(reference, name).items():
             assert_array_equal(getattr(fused, name)[stage], counts)
+
+
+def test_weight_types_of_the_fused_engine(conv, images):
+    options = {"engine": "fused", "num_steps": 16}
+    _, words = present(conv, images[:6], **options)
+    _, floats = present(conv, images[:6], weight_type="f32", **options)
+    _, byte = present(conv, images[:6], weight_type="i8", **options)
+    assert floats.spikes == words.spikes
+    for stage, counts in words.potentiation.items():
+        assert_array_equal(floats.potentiation[stage], counts)
+    for stage, spikes in words.spikes.items():
+        assert byte.spikes[stage] == pytest.approx(spikes, rel=0.1)
+    assert byte.spikes != words.spikes
