@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint check clean
+.PHONY: demo test test-long lint check clean
 
 demo: $(VENV)/.ready  ## run the whole pipeline on the embedded digits, to a report page
 	$(BIN)/sleepdefense run --out demo --resume
 
 test: $(VENV)/.ready  ## run the default test suite
 	$(BIN)/python -m pytest -q -rs
+
+test-long: $(VENV)/.ready  ## run the tests that the default suite leaves out
+	$(BIN)/python -m pytest -q -rs -m long tests
 
 lint: $(VENV)/.ready  ## style, types, layers
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ def test_two_processes_sleep_as_one(tmp_path):
     assert_shared_as_alone(tmp_path, ["torch"], 2)
 
 
-@pytest.mark.slow  # several interpreters load torch and compile
+@pytest.mark.long  # several interpreters load torch and compile
 @pytest.mark.parametrize("count", [2, 4])
 def test_processes_sleep_as_one_with_every_engine_and_competition(tmp_path, count):
     assert_shared_as_alone(tmp_path, list(SLEEPS), count)

@@ -227,6 +227,25 @@ def test_membrane_may_leave_32_bits():
     assert lone_neuron(1, -2_000_000_000, 5, 3) == ([0] * 3, -5_999_999_997)
 
 
+@pytest.mark.parametrize("patterns", [True, False])
+def test_charged_neurons_fire_on_while_no_spike_comes(patterns):
+    # One input spike is worth fifty spikes, many more than the steps that are run together.
+    charged = ChainLayer(np.full((2, 1, 1, 1), 50, np.int32), np.zeros(2, np.int32), 1)
+    chain = [charged] if patterns else [ChainLayer(charged.weight, charged.bias, 49), charged._replace(
+        weight=np.full((2, 2, 1, 1), 25, np.int32))]  # fmt: skip
+    images = np.full((20, 1, 1, 2), 0.02, dtype=np.float32)
+    settings = {"k": [1] * len(chain), "radius": [0] * len(chain), "seed": 1, "num_steps": 60}
+    record = sleep_images(
+        images, np.arange(20), chain, competition="none", learns=[False] * len(chain), record=True, **settings
+    )
+    pixels = bernoulli_train(images, np.arange(20), seed=1, first_step=0, num_steps=60)
+    assert record.spike_count[-1] > 20 * pixels.sum()
+    for image in range(20):
+        twin = naive.sleep_image(images[image], image, chain, competition="none", **settings)[-1].train
+        np.testing.assert_array_equal(record.spikes[-1][:, image], twin.spikes)
+        np.testing.assert_array_equal(record.membrane[-1][image], twin.membrane)
+
+
 def test_layer_sees_the_spikes_of_the_same_step():
     passes_on = ChainLayer(np.ones((1, 1, 1, 1), np.int32) * 2, np.zeros(1, np.int32), 1)
     record = sleep_images(

@@ -49,7 +49,7 @@ def digest():
     return result.hexdigest()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="the compiler is switched off")
 def test_plain_code_gives_the_same_bits_and_stays_inside_its_arrays():
     done = subprocess.run(

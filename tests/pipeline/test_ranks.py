@@ -23,7 +23,7 @@ print(run(tiny(), Path(sys.argv[1]), Context()))
 AFTER_SLEEP = tuple(f"{name}.h5" for name in ("slept", "woken", "sleep", "rasters", "samples", "results"))
 
 
-@pytest.mark.slow  # two interpreters load torch
+@pytest.mark.long  # two interpreters load torch
 def test_two_processes_write_what_one_writes(finished_run, tmp_path, capsys):
     def sleep(out: Path) -> tuple[str, ...]:
         options = ("--limit", "40", "--dose", "0.05", "--steps", "6", "--held-out", "8", "--out", str(out))
@@ -49,7 +49,7 @@ def test_two_processes_write_what_one_writes(finished_run, tmp_path, capsys):
         assert text.startswith(f"{who} '{together}' exists: go on with --resume")
 
 
-@pytest.mark.slow  # two interpreters load torch
+@pytest.mark.long  # two interpreters load torch
 def test_two_processes_share_a_run(tmp_path):
     out = tmp_path / "run"
     first, second = launch(2, "-c", RUN, str(out), timeout=300)
