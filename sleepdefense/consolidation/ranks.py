@@ -5,6 +5,7 @@ all compute are integers, which add up the same in any order. So nothing depends
 are, nor on what machines they run.
 """
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,13 +157,14 @@ def joined_ranks() -> Iterator[Ranks]:
     """Join the processes that torchrun or accelerate launch started, if there are several.
 
     All of them must come here. They speak over the processor (gloo), whatever the network trains on. Where
-    torch's process group is not there yet it is opened, and stays open.
+    torch's process group is not there yet it is opened, and stays open until the process ends.
     """
     if not dist.is_available() or not (dist.is_initialized() or _is_launched()):
         yield Ranks()
         return
     if not dist.is_initialized():
         dist.init_process_group()
+        atexit.register(_leave)
     if dist.get_world_size() == 1:
         yield Ranks()
         return
@@ -171,6 +173,12 @@ def joined_ranks() -> Iterator[Ranks]:
         yield Ranks(count=dist.get_world_size(), rank=dist.get_rank(), group=group)
     finally:
         dist.destroy_process_group(group)
+
+
+def _leave() -> None:
+    """Close the process group: threads left running may abort a process whose partner went first."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _is_launched() -> bool:
