@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sleepdefense.attacks.catalogue import ATTACKS as ATTACKS
 from sleepdefense.attacks.catalogue import SETTING_RULES as SETTING_RULES
 from sleepdefense.attacks.catalogue import AttackSpec as AttackSpec
+from sleepdefense.attacks.catalogue import find_attack as find_attack
 from sleepdefense.attacks.parse import parse_attack as parse_attack
 from sleepdefense.attacks.parse import parse_attacks as parse_attacks
 from sleepdefense.attacks.profiles import PAPER_TEST as PAPER_TEST

@@ -28,6 +28,7 @@ from sleepdefense.attacks.corruptions import gaussian_blur, gaussian_noise, salt
 from sleepdefense.attacks.gradient import GradientWatch, ImageGradient, evaluation_mode
 from sleepdefense.attacks.noise import normal_noise, sign_noise, uniform_noise
 from sleepdefense.attacks.rand_fgsm import rand_fgsm
+from sleepdefense.attacks.starting import StartingPool
 from sleepdefense.errors import ConfigError, EvaluationError
 from sleepdefense.shapes import Images, Labels, Logits
 
@@ -40,10 +41,14 @@ class AttackedBatch:
         images: Attacked images, (batch, channel, height, width), in [0, 1].
         without_gradient: Images that the model had right at the start and whose gradient was zero everywhere,
             (batch,): the attack could not work there, which says nothing about robustness.
+        forward: Images that the attack showed to the model.
+        backward: Images for which it took a gradient.
     """
 
     images: Images
     without_gradient: Bool[Tensor, " batch"]
+    forward: int
+    backward: int
 
 
 def perturb(
@@ -54,6 +59,7 @@ def perturb(
     *,
     index: Int[Tensor, " batch"],
     seed: int,
+    pool: StartingPool | None = None,
 ) -> Images:
     """Attack a batch of images.
 
@@ -68,6 +74,7 @@ def perturb(
         labels: True class of each image, (batch,).
         index: Number of each image in its data set, (batch,).
         seed: Seed of the run.
+        pool: Where an attack with `needs_start` finds its start.
 
     Returns:
         Attacked images, in [0, 1], within the attack's epsilon. An image for which a search found nothing, or
@@ -77,7 +84,7 @@ def perturb(
         EvaluationError: The model gives no gradient, one that is not finite, or images leave the budget.
         ConfigError: Nothing here knows how to run the attack.
     """
-    return attack_batch(spec, model, images, labels, index=index, seed=seed).images
+    return attack_batch(spec, model, images, labels, index=index, seed=seed, pool=pool).images
 
 
 def attack_batch(
@@ -88,6 +95,7 @@ def attack_batch(
     *,
     index: Int[Tensor, " batch"],
     seed: int,
+    pool: StartingPool | None = None,
 ) -> AttackedBatch:
     """Attack a batch of images as `perturb` does, and say where the model gave no gradient.
 
@@ -98,6 +106,7 @@ def attack_batch(
         labels: True class of each image, (batch,).
         index: Number of each image in its data set, (batch,).
         seed: Seed of the run.
+        pool: Where an attack with `needs_start` finds its start.
 
     Returns:
         The attacked images and the warning signs.
@@ -106,25 +115,28 @@ def attack_batch(
         EvaluationError: As for `perturb`.
         ConfigError: As for `perturb`.
     """
-    if spec.name not in _RUNNERS:
-        raise ConfigError(f"no attack '{spec.name}' to run; known: {', '.join(_RUNNERS)}")
+    if spec.title not in _RUNNERS:
+        raise ConfigError(f"no attack '{spec.title}' to run; known: {', '.join(_RUNNERS)}")
     watch = GradientWatch()
     batch = _Batch(
         model=ImageGradient(model, watch),
         images=images.detach(),
         labels=labels,
-        draw=_Draw(index=index.cpu().numpy(), seed=seed, stream=spec.name, device=images.device),
+        draw=_Draw(index=index.cpu().numpy(), seed=seed, stream=spec.title, device=images.device),
     )
     try:
         with evaluation_mode(model), torch.enable_grad():
-            attacked = _RUNNERS[spec.name](spec, batch).detach()
+            attacked = _RUNNERS[spec.title](spec, batch).detach()
     except AssertionError as error:
         # foolbox checks its inputs and gradients with bare assertions, which say nothing to a user
         raise EvaluationError(
             f"attack '{spec.label}' failed inside foolbox: {error or 'an assertion'}"
         ) from error
     return AttackedBatch(
-        images=_within_budget(spec, batch.images, attacked), without_gradient=watch.without_gradient(labels)
+        images=_within_budget(spec, batch.images, attacked),
+        without_gradient=watch.without_gradient(labels),
+        forward=watch.forward,
+        backward=watch.backward,
     )
 
 
@@ -179,28 +191,27 @@ def _run_fgsm(spec: AttackSpec, batch: _Batch) -> Tensor:
 
 def _run_rand_fgsm(spec: AttackSpec, batch: _Batch) -> Tensor:
     sign = batch.draw(sign_noise, batch.images.shape[1:])
-    alpha = float(spec.settings["alpha"])
+    alpha = spec.number("alpha")
     return rand_fgsm(batch.model, batch.images, batch.labels, sign, epsilon=_epsilon(spec), alpha=alpha)
 
 
 def _run_pgd(spec: AttackSpec, batch: _Batch) -> Tensor:
     attack = _LinfPGDFromGivenStart(
         start=2.0 * batch.draw(uniform_noise, batch.images.shape[1:]) - 1.0,
-        rel_stepsize=float(spec.settings["relative_step"]),
-        steps=int(spec.settings["steps"]),
+        rel_stepsize=spec.number("relative_step"),
+        steps=int(spec.number("steps")),
         random_start=bool(spec.settings["random_start"]),
     )
     return _foolbox_run(attack, batch, epsilon=_epsilon(spec))
 
 
 def _run_carlini_wagner(spec: AttackSpec, batch: _Batch) -> Tensor:
-    settings = spec.settings
     attack = L2CarliniWagnerAttack(
-        binary_search_steps=int(settings["binary_search_steps"]),
-        steps=int(settings["steps"]),
-        stepsize=float(settings["learning_rate"]),
-        confidence=float(settings["confidence"]),
-        initial_const=float(settings["initial_const"]),
+        binary_search_steps=int(spec.number("binary_search_steps")),
+        steps=int(spec.number("steps")),
+        stepsize=spec.number("learning_rate"),
+        confidence=spec.number("confidence"),
+        initial_const=spec.number("initial_const"),
         abort_early=False,  # it looks at the sum over the batch, so results would depend on the split
     )
     attacked = _foolbox_run(attack, batch)
@@ -211,16 +222,16 @@ def _run_carlini_wagner(spec: AttackSpec, batch: _Batch) -> Tensor:
 
 def _run_gaussian_noise(spec: AttackSpec, batch: _Batch) -> Tensor:
     normal = batch.draw(normal_noise, batch.images.shape[1:])
-    return gaussian_noise(batch.images, normal, sigma=float(spec.settings["sigma"]))
+    return gaussian_noise(batch.images, normal, sigma=spec.number("sigma"))
 
 
 def _run_gaussian_blur(spec: AttackSpec, batch: _Batch) -> Tensor:
-    return gaussian_blur(batch.images, sigma=float(spec.settings["sigma"]))
+    return gaussian_blur(batch.images, sigma=spec.number("sigma"))
 
 
 def _run_salt_and_pepper(spec: AttackSpec, batch: _Batch) -> Tensor:
     uniform = batch.draw(uniform_noise, (1, *batch.images.shape[2:]))
-    return salt_and_pepper(batch.images, uniform, share=float(spec.settings["share"]))
+    return salt_and_pepper(batch.images, uniform, share=spec.number("share"))
 
 
 _RUNNERS: dict[str, Callable[[AttackSpec, _Batch], Tensor]] = {

@@ -33,10 +33,19 @@ def evaluation_mode(model: Callable[[Images], Logits]) -> Iterator[None]:
 
 @dataclass(slots=True)
 class GradientWatch:
-    """What the first forward and the first backward pass of an attack showed, image by image."""
+    """What the first forward and the first backward pass of an attack showed, and how much it asked.
+
+    Attributes:
+        predicted: Classes predicted in the first forward pass, (batch,).
+        is_zero: Whose gradient was zero everywhere in the first backward pass, (batch,).
+        forward: Images shown to the model until now.
+        backward: Images for which a gradient was taken until now.
+    """
 
     predicted: Labels | None = None
     is_zero: Bool[Tensor, " batch"] | None = None
+    forward: int = 0
+    backward: int = 0
 
     def without_gradient(self, labels: Labels) -> Bool[Tensor, " batch"]:
         """Tell which images were classified correctly and yet had no gradient to follow, (batch,)."""
@@ -97,6 +106,7 @@ class _ImageGradient(torch.autograd.Function):
                 "the model's logits have no gradient with respect to the image. A part of it is not "
                 "differentiable or runs under no_grad: attack it without gradients"
             )
+        watch.forward += len(images)
         if watch.predicted is None:
             watch.predicted = logits.detach().argmax(1)
         ctx.leaf, ctx.logits, ctx.watch = leaf, logits, watch
@@ -109,6 +119,7 @@ class _ImageGradient(torch.autograd.Function):
             raise EvaluationError(
                 "the model's logits do not depend on the image: an attack has no gradient to follow"
             )
+        ctx.watch.backward += len(gradient)
         finite = gradient.flatten(1).isfinite().all(1)
         if not bool(finite.all()):
             raise EvaluationError(

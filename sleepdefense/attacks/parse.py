@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from sleepdefense.attacks.catalogue import ATTACKS, NORMS, AttackSpec, SettingValue
+from sleepdefense.attacks.catalogue import NORMS, SETTING_RULES, AttackSpec, SettingValue, find_attack
 from sleepdefense.attacks.profiles import PROFILES
 from sleepdefense.errors import ConfigError
 
@@ -19,8 +19,8 @@ def parse_attack(text: str) -> AttackSpec:
 
     Args:
         text: A name ("FGSM"), a name and its strength ("FGSM:0.3", "GaussianNoise:0.2"), or a name and
-            settings ("PGD(epsilon=0.2,steps=40)"); in front of it, if wanted, the norm ("Linf:FGSM"). Upper
-            and lower case are the same.
+            settings ("PGD(epsilon=0.2,steps=40)"); in front of it, if wanted, the norm ("L2:PGD"): without it
+            the first attack of that name is meant. Upper and lower case are the same.
 
     Returns:
         The catalogue's attack with these settings.
@@ -35,15 +35,13 @@ def parse_attack(text: str) -> AttackSpec:
     if match is None:
         raise ConfigError(
             f"cannot read the attack '{text}': write NAME, NAME:STRENGTH or NAME(setting=value,...), such as "
-            f"FGSM, FGSM:0.3 or PGD(epsilon=0.2,steps=40); known names: {', '.join(ATTACKS)}"
+            f"FGSM, L2:DDN, FGSM:0.3 or PGD(epsilon=0.2,steps=40); `sleepdefense attacks` lists all"
         )
-    spec = _find(match["name"])
-    if match["norm"] is not None and match["norm"].lower() != spec.norm.lower():
-        raise ConfigError(
-            f"attack '{text}': '{spec.name}' is measured in {spec.norm}, not in {match['norm']}"
-        )
+    if match["name"].lower() in PROFILES:
+        raise ConfigError(f"'{match['name']}' is a profile, which takes neither norm nor settings")
+    spec = find_attack(f"{match['norm']}:{match['name']}" if match["norm"] else match["name"])
     if match["strength"] is not None:
-        return spec.with_settings(**{spec.strength: _value(text, match["strength"])})
+        return spec.with_settings(**{spec.strength: _value(text, spec.strength, match["strength"])})
     changes: dict[str, SettingValue] = {}
     for item in filter(None, (part.strip() for part in (match["settings"] or "").split(","))):
         setting, separator, value = (part.strip() for part in item.partition("="))
@@ -51,7 +49,7 @@ def parse_attack(text: str) -> AttackSpec:
             raise ConfigError(f"attack '{text}': expected setting=value, got '{item}'")
         if setting in changes:
             raise ConfigError(f"attack '{text}': setting '{setting}' is given twice")
-        changes[setting] = _value(text, value)
+        changes[setting] = _value(text, setting, value)
     return spec.with_settings(**changes)
 
 
@@ -80,7 +78,10 @@ def parse_attacks(attacks: str | Sequence[str | AttackSpec]) -> tuple[AttackSpec
         for text in filter(None, (part.strip() for part in re.split(r",(?![^()]*\))", item))):
             specs.extend(PROFILES[text.lower()] if text.lower() in PROFILES else (parse_attack(text),))
     if not specs:
-        raise ConfigError(f"no attack given; known: {', '.join((*ATTACKS, *PROFILES))}")
+        raise ConfigError(
+            f"no attack given: name some (`sleepdefense attacks` lists all), or a profile of "
+            f"{', '.join(PROFILES)}"
+        )
     seen: set[str] = set()
     for spec in specs:
         if spec.key in seen:
@@ -89,21 +90,11 @@ def parse_attacks(attacks: str | Sequence[str | AttackSpec]) -> tuple[AttackSpec
     return tuple(specs)
 
 
-def _find(name: str) -> AttackSpec:
-    """Return the catalogue's attack of this name, in any case."""
-    for known, spec in ATTACKS.items():
-        if known.lower() == name.lower():
-            return spec
-    if name.lower() in PROFILES:
-        raise ConfigError(f"'{name}' is a profile, which takes neither norm nor settings")
-    raise ConfigError(
-        f"unknown attack '{name}'; known: {', '.join(ATTACKS)}; profiles: {', '.join(PROFILES)}"
-    )
-
-
-def _value(attack: str, text: str) -> SettingValue:
-    """Read true, false or a number."""
+def _value(attack: str, setting: str, text: str) -> SettingValue:
+    """Read true, false, a number, or the word of a setting that takes words."""
     word = text.strip().lower()
+    if setting in SETTING_RULES and SETTING_RULES[setting].choices:
+        return word
     if word in ("true", "false"):
         return word == "true"
     try:

@@ -8,24 +8,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sleepdefense.attacks import ATTACKS, PAPER_TRAINING, PROFILES, AttackSpec, parse_attack
+from sleepdefense.attacks import ATTACKS, PAPER_TRAINING, PROFILES, AttackSpec, find_attack, parse_attack
 from sleepdefense.attacks.catalogue import SETTING_RULES
 from sleepdefense.errors import ConfigError
 
 EVERY_SPEC = (*ATTACKS.values(), *(spec for profile in PROFILES.values() for spec in profile))
 
 
-def test_attacks_come_in_the_order_of_tables():
-    assert list(ATTACKS) == [
-        "FGSM",
-        "RAND+FGSM",
-        "PGD",
-        "CW",
-        "CW-strong",
-        "GaussianNoise",
-        "GaussianBlur",
-        "SaltAndPepper",
+def test_the_purifiers_attacks_come_first_and_keep_their_bare_names():
+    assert list(ATTACKS)[:8] == [
+        "Linf:FGSM",
+        "Linf:RAND+FGSM",
+        "Linf:PGD",
+        "L2:CW",
+        "L2:CW-strong",
+        "none:GaussianNoise",
+        "none:GaussianBlur",
+        "none:SaltAndPepper",
     ]
+    assert all(f"{spec.norm}:{spec.title}" == name for name, spec in list(ATTACKS.items())[:8])
+
+
+def test_a_bare_name_means_the_first_attack_of_that_name():
+    for name, spec in ATTACKS.items():
+        assert find_attack(name) is find_attack(name.upper()) is find_attack(spec.title) is spec
+        first = next(other for other in ATTACKS.values() if other.name == spec.name)
+        assert find_attack(spec.name) is first
+        assert spec.title == (spec.name if spec is first else name)
+
+
+def test_titles_and_labels_tell_attacks_apart():
+    for read in (lambda spec: spec.title, lambda spec: spec.label, str):
+        assert len({read(spec) for spec in ATTACKS.values()}) == len(ATTACKS)
+
+
+def test_the_paper_counts_42_attacks():
+    norms = [spec.norm for spec in PROFILES["dim42"]]
+    assert [norms.count(norm) for norm in ("L2", "Linf", "L0", "L1")] == [22, 12, 2, 6]
+    assert len({spec.key for spec in PROFILES["dim42"]}) == 42
+    unnamed = [spec.title for spec in PROFILES["dim42"] if not spec.paper_name]
+    assert unnamed == ["L2:LinearSearchBlendedUniformNoise"]
+    named = {spec.key for spec in ATTACKS.values() if spec.paper_name}
+    assert named == {spec.key for spec in PROFILES["dim42"]} - {find_attack(unnamed[0]).key}
+    strength = {"L2": 1.5, "Linf": 0.3, "L0": 12, "L1": 8}
+    assert all(spec.epsilon == strength[spec.norm] for spec in PROFILES["dim42"])
+
+
+def test_the_papers_version_of_the_42_differs_in_ddn():
+    pairs = zip(PROFILES["dim42"], PROFILES["dim42-paper"], strict=True)
+    assert [str(paper) for usual, paper in pairs if usual != paper] == ["DDN(epsilon=1.5,steps=10)"]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +70,9 @@ def test_attacks_come_in_the_order_of_tables():
         ("CW:1.5", "CW 1.5", "L2-CW-1.5"),
         ("CW(learning_rate=6)", "CW (learning_rate=6)", "L2-CW-learning_rate_6"),
         ("GaussianBlur:2", "GaussianBlur 2", "none-GaussianBlur-2"),
+        ("L2:PGD", "L2:PGD 1.5", "L2-PGD-1.5"),
+        ("L2:DDN(steps=20)", "DDN 1.5 (steps=20)", "L2-DDN-1.5-steps_20"),
+        ("L1:PGD(loss=margin)", "L1:PGD 8 (loss=margin)", "L1-PGD-8-loss_margin"),
     ],
 )
 def test_label_and_key(text, label, key):
@@ -68,7 +102,8 @@ def test_every_spec_can_be_written_and_read_back(spec):
     start=st.booleans(),
 )
 def test_text_keeps_every_digit(epsilon, steps, step, start):
-    spec = ATTACKS["PGD"].with_settings(epsilon=epsilon, steps=steps, relative_step=step, random_start=start)
+    pgd = find_attack("PGD")
+    spec = pgd.with_settings(epsilon=epsilon, steps=steps, relative_step=step, random_start=start)
     assert parse_attack(str(spec)) == spec
 
 
@@ -86,14 +121,15 @@ def test_paper_trains_on_twelve_sets():
         "binary_search_steps": 1,
         "initial_const": 100,
         "confidence": 0,
+        "abort_early": False,
     }
-    assert ATTACKS["CW"].settings == paper
-    assert ATTACKS["RAND+FGSM"].settings == {"alpha": 0.05}
+    assert find_attack("CW").settings == paper
+    assert find_attack("RAND+FGSM").settings == {"alpha": 0.05}
 
 
 def test_specs_are_frozen_and_do_not_share_settings():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        ATTACKS["FGSM"].epsilon = 1.0
+        find_attack("FGSM").epsilon = 1.0
     settings = {"sigma": 1.0}
     spec = AttackSpec(name="mine", norm="none", settings=settings, strength="sigma")
     settings["sigma"] = 2.0
@@ -119,7 +155,7 @@ def test_specs_are_frozen_and_do_not_share_settings():
 )
 def test_impossible_settings_are_named(name, changes, message):
     with pytest.raises(ConfigError, match=message):
-        ATTACKS[name].with_settings(**changes)
+        find_attack(name).with_settings(**changes)
 
 
 def test_attacks_that_make_no_sense_are_refused():
@@ -129,6 +165,22 @@ def test_attacks_that_make_no_sense_are_refused():
         AttackSpec(name="new", norm="none", settings={"size": 1})
     with pytest.raises(ConfigError, match="has no norm and takes no 'epsilon'"):
         AttackSpec(name="new", norm="none", epsilon=0.3)
+
+
+def test_twice_the_steps_cost_twice_as_much():
+    spec = AttackSpec(
+        name="mine",
+        norm="L2",
+        epsilon=1.0,
+        settings={"steps": 10, "binary_search_steps": 4, "loss": "ce"},
+        forward=42,
+        backward=40,
+        seconds=0.5,
+    )
+    longer = spec.with_settings(steps=20, binary_search_steps=2, loss="dlr", epsilon=2.0)
+    assert (longer.forward, longer.backward, longer.seconds) == (42, 40, 0.5)
+    longer = spec.with_settings(steps=20)
+    assert (longer.forward, longer.backward, longer.seconds) == (84, 80, 1.0)
 
 
 def test_every_setting_has_a_rule_and_a_user():

@@ -1,0 +1,107 @@
+"""Attacks beyond those of the papers: what a defence has to face today."""
+
+from sleepdefense.attacks.attack_spec import AttackSpec
+from sleepdefense.attacks.catalogue_dim import in_norms
+
+STRONGER_ATTACKS: tuple[AttackSpec, ...] = (
+    *in_norms(
+        AttackSpec(
+            name="FMN",
+            norm="L2",
+            epsilon=1.5,
+            settings={"steps": 100},
+            is_iterative=True,
+            is_random=True,
+            minimises=True,
+            source="Pintor et al. 2021",
+            description="fast minimum norm: the nearest wrong image, with a ball that follows the boundary",
+        ),
+        "Linf",
+        "L2",
+        "L1",
+        "L0",
+    ),
+    *in_norms(
+        AttackSpec(
+            name="BrendelBethge",
+            norm="L0",
+            epsilon=12.0,
+            settings={"steps": 1000},
+            is_iterative=True,
+            minimises=True,
+            needs_start=True,
+            source="Brendel et al. 2019",
+            description="walks along the decision boundary towards the image",
+        ),
+        "L0",
+    ),
+    AttackSpec(
+        name="SparseL1Descent",
+        norm="L1",
+        epsilon=8.0,
+        settings={"steps": 100, "relative_step": 0.2, "random_start": False, "loss": "ce"},
+        is_random=True,
+        is_iterative=True,
+        source="Tramer and Boneh 2019",
+        description="PGD in L1 that moves the one percent of the pixels with the largest gradient",
+    ),
+    AttackSpec(
+        name="PGD",
+        norm="L1",
+        epsilon=8.0,
+        settings={"steps": 50, "relative_step": 0.025, "random_start": True, "loss": "ce"},
+        is_random=True,
+        is_iterative=True,
+        source="Madry et al. 2018, in L1; settings of foolbox 3.3.4",
+        description="many small steps along the gradient; weak in L1, see SparseL1Descent",
+    ),
+    *in_norms(
+        AttackSpec(
+            name="HopSkipJump",
+            norm="L2",
+            epsilon=1.5,
+            settings={"steps": 64},
+            access="query",
+            is_random=True,
+            is_iterative=True,
+            minimises=True,
+            needs_start=True,
+            source="Chen et al. 2020",
+            description="estimates the boundary's normal from labels alone",
+        ),
+        "Linf",
+        "L2",
+    ),
+    *in_norms(
+        AttackSpec(
+            name="Square",
+            norm="Linf",
+            epsilon=0.3,
+            settings={"queries": 5000},
+            access="query",
+            is_random=True,
+            is_iterative=True,
+            source="Andriushchenko et al. 2020; settings of AutoAttack",
+            description="random squares, kept where they lower the margin; needs logits, no gradient",
+        ),
+        "Linf",
+        "L2",
+        "L1",
+    ),
+    *in_norms(
+        AttackSpec(
+            name="AutoAttack",
+            norm="Linf",
+            epsilon=0.3,
+            settings={"version": "standard"},
+            is_random=True,
+            is_iterative=True,
+            source="Croce and Hein 2020; in L1 Croce and Hein 2021",
+            description="four attacks one after the other, without settings to tune",
+        ),
+        "Linf",
+        "L2",
+        "L1",
+    ),
+)
+"""None of these is in a paper's list."""
