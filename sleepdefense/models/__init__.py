@@ -4,7 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sleepdefense.models.awake_file import awake_from_file
     from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier, AbstractPurifier
+    from sleepdefense.models.binarised import Binarised, BinaryCNN
     from sleepdefense.models.classifiers import C1, C2, C3, C4
     from sleepdefense.models.defense_vae import DefenseVAE
     from sleepdefense.models.fc_vae import FCVAE
@@ -23,16 +25,21 @@ __all__ = [
     "AbstractAwakeModel",
     "AbstractClassifier",
     "AbstractPurifier",
+    "Binarised",
+    "BinaryCNN",
     "DefenseVAE",
     "Purified",
     "VanillaCNN",
     "awake_checkpoint",
+    "awake_from_file",
     "build_model",
     "model_from_checkpoint",
 ]
 
 _HOMES = {
+    "awake_file": ("awake_from_file",),
     "base": ("AbstractAwakeModel", "AbstractClassifier", "AbstractPurifier"),
+    "binarised": ("Binarised", "BinaryCNN"),
     "classifiers": ("C1", "C2", "C3", "C4"),
     "defense_vae": ("DefenseVAE",),
     "fc_vae": ("FCVAE",),

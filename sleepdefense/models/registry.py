@@ -7,6 +7,7 @@ import torch
 
 from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractAwakeModel
+from sleepdefense.models.binarised import BinaryCNN
 from sleepdefense.models.classifiers import C1, C2, C3, C4
 from sleepdefense.models.defense_vae import DefenseVAE
 from sleepdefense.models.fc_vae import FCVAE
@@ -14,7 +15,7 @@ from sleepdefense.models.settings import check_keywords
 from sleepdefense.models.vanilla_cnn import VanillaCNN
 
 MODELS: dict[str, type[AbstractAwakeModel]] = {
-    model.name: model for model in (DefenseVAE, FCVAE, C1, C2, C3, C4, VanillaCNN)
+    model.name: model for model in (DefenseVAE, FCVAE, C1, C2, C3, C4, VanillaCNN, BinaryCNN)
 }
 """Every model that can be trained, saved and loaded by name."""
 

@@ -15,6 +15,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "c3": {"hidden": 12, "size": 8},
     "c4": {"hidden": 12, "size": 8},
     "vanilla-cnn": {"width": 4, "size": 12},
+    "binary-cnn": {"width": 4, "size": 12},
 }
 
 
