@@ -39,7 +39,12 @@ def save_results(path: Path, table: RobustnessTable, *, force: bool = True) -> s
         Checkpoint(
             kind="results",
             arrays={name: np.ascontiguousarray(getattr(table, name)) for name in _ARRAYS},
-            settings={"rows": text["rows"], "note": table.note, "finished": True},
+            settings={
+                "rows": text["rows"],
+                "findings": text["findings"],
+                "note": table.note,
+                "finished": True,
+            },
             provenance=table.provenance,
         ),
         force=force,

@@ -86,6 +86,18 @@ def distances(images: Images, attacked: Images, norm: str) -> Float64[Tensor, " 
     raise ConfigError(f"unknown norm '{norm}': expected L0, L1, L2, Linf or none")
 
 
+def within(moved: NDArray[np.float64], epsilon: float | None) -> NDArray[np.bool_]:
+    """Tell which distances are within a budget, (image,); without a budget all that are finite.
+
+    A budget that float32 images can only miss by rounding is kept: epsilon (1 + 1e-5).
+
+    Args:
+        moved: Distances, >= 0 or infinite; NaN is within no budget, (image,).
+        epsilon: The budget, or None.
+    """
+    return moved < math.inf if epsilon is None else moved <= epsilon * (1 + 1e-5) + 2.0**-23
+
+
 def robust_distance(
     clean_is_right: NDArray[np.bool_], attacked_is_right: NDArray[np.bool_], moved: NDArray[np.float64]
 ) -> NDArray[np.float64]:

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from numpy import ndarray
 
 from sleepdefense.attacks.fingerprint import difference
 from sleepdefense.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sleepdefense.errors import CheckpointError, EvaluationError
+from sleepdefense.evaluation.cells import UNKNOWN, CellResult
 
-_ARRAYS = ("predicted", "moved", "sample_images")
+_ARRAYS = ("predicted", "moved", "sample_images", "done", "counts", "seconds")
+_COUNTED = ("without_gradient", "num_attacked", "forward", "backward")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -20,49 +22,95 @@ class Record:
     """The state of one piece of work.
 
     Attributes:
-        predicted: Predicted class, (row, image); -1 where nothing is known.
+        batch_size: Images of a batch; the last one may have fewer.
+        predicted: Predicted class, (row, image); below 0 where there is none.
         moved: How far the attack moved each image, (image,).
         sample_images: The first attacked images, (sample, channel, height, width).
-        done: Images finished.
-        without_gradient: How many of them gave the attack no gradient to follow.
-        errors: For each row what went wrong, or "".
+        done: Which batches are finished, in whatever order, (batch,).
+        counts: For each batch, images without a gradient, attacked, passed forward and backward, (batch, 4).
+        seconds: Wall time of each batch, (batch,).
+        errors: For each row, the first batch that failed and why, or None.
     """
 
+    batch_size: int
     predicted: Int32[ndarray, "row image"]
     moved: Float64[ndarray, " image"]
     sample_images: Float32[ndarray, "sample channel height width"]
-    done: int = 0
-    without_gradient: int = 0
-    errors: list[str] = field(default_factory=list)
+    done: Bool[ndarray, " batch"]
+    counts: Int64[ndarray, "batch 4"]
+    seconds: Float64[ndarray, " batch"]
+    errors: list[tuple[int, str] | None] = field(default_factory=list)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether no row can get a result any more."""
+        return all(error is not None for error in self.errors)
+
+    def where(self, batch: int) -> slice:
+        """Return the places of a batch's images."""
+        return slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+
+    def add(self, batch: int, result: CellResult) -> None:
+        """Write down what came out of a batch. Of several errors of a row the first batch's is kept."""
+        here = self.where(batch)
+        self.predicted[:, here] = result.predicted
+        self.moved[here] = result.moved
+        if len(result.samples):
+            self.sample_images[here][: len(result.samples)] = result.samples
+        self.counts[batch] = [getattr(result, name) for name in _COUNTED]
+        self.seconds[batch] = result.seconds
+        self.done[batch] = True
+        for row, words in enumerate(result.errors):
+            known = self.errors[row]
+            if words and (known is None or batch < known[0]):
+                self.errors[row] = (batch, words)
+
+    def count(self, name: str) -> int:
+        """Return a count over all batches: "without_gradient", "num_attacked", "forward" or "backward"."""
+        return int(self.counts[:, _COUNTED.index(name)].sum())
+
+    def num_attacked(self, row: int) -> int:
+        """Return how many images were attacked for a row; 0 if it failed."""
+        return 0 if self.errors[row] is not None else int((self.predicted[row] >= 0).sum())
 
     def status(self, row: int) -> str:
         """Return what the table says of a row."""
-        if self.errors[row]:
-            return f"error: {self.errors[row]}"
-        if self.without_gradient:
-            return f"no gradient: {self.without_gradient} of {self.done} images"
+        error = self.errors[row]
+        if error is not None:
+            return f"error: {error[1]}"
+        if self.count("without_gradient"):
+            return f"no gradient: {self.count('without_gradient')} of {self.count('num_attacked')} images"
         return "ok"
 
+    def settle(self) -> None:
+        """Forget what was found of rows that failed later: a result is whole, or none."""
+        for row, error in enumerate(self.errors):
+            if error is not None:
+                self.predicted[row] = UNKNOWN
+        if self.has_failed:
+            self.sample_images[:] = 0.0
+            self.moved[:] = 0.0
+            self.counts[:] = 0
 
-def new_record(num_rows: int, num_images: int, sample_shape: tuple[int, ...]) -> Record:
+
+def new_record(num_rows: int, num_images: int, batch_size: int, sample_shape: tuple[int, ...]) -> Record:
     """Return the state before the first batch."""
+    num_batches = -(-num_images // batch_size)
     return Record(
-        predicted=np.full((num_rows, num_images), -1, np.int32),
+        batch_size=batch_size,
+        predicted=np.full((num_rows, num_images), UNKNOWN, np.int32),
         moved=np.zeros(num_images),
         sample_images=np.zeros(sample_shape, np.float32),
-        errors=[""] * num_rows,
+        done=np.zeros(num_batches, bool),
+        counts=np.zeros((num_batches, len(_COUNTED)), np.int64),
+        seconds=np.zeros(num_batches),
+        errors=[None] * num_rows,
     )
 
 
 def save_record(path: Path, record: Record, fingerprint: dict[str, Any]) -> None:
     """Write the state so that the file is always a complete one."""
-    settings = {
-        "finished": False,
-        "fingerprint": fingerprint,
-        "done": record.done,
-        "without_gradient": record.without_gradient,
-        "errors": record.errors,
-    }
+    settings = {"finished": False, "fingerprint": fingerprint, "errors": record.errors}
     arrays = {name: getattr(record, name) for name in _ARRAYS}
     save_checkpoint(path, Checkpoint(kind="results", arrays=arrays, settings=settings, provenance={}))
 
@@ -80,18 +128,19 @@ def load_record(path: Path, fingerprint: dict[str, Any], empty: Record) -> Recor
     settings = checkpoint.settings
     refuse_other_work(path, settings.get("fingerprint"), fingerprint)
     try:
-        record = Record(
-            **{name: checkpoint.arrays[name] for name in _ARRAYS},
-            done=int(settings["done"]),
-            without_gradient=int(settings["without_gradient"]),
-            errors=[str(error) for error in settings["errors"]],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        arrays = {name: checkpoint.arrays[name] for name in _ARRAYS}
+        errors = [None if each is None else (int(each[0]), str(each[1])) for each in settings["errors"]]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CheckpointError(f"'{path}' is no state of an evaluation: {error!r}") from error
-    shapes = [(getattr(record, name).shape, getattr(empty, name).shape) for name in _ARRAYS]
-    if any(found != wanted for found, wanted in shapes) or len(record.errors) != len(empty.errors):
+    wanted = {name: getattr(empty, name) for name in _ARRAYS}
+    fits = all(
+        arrays[name].shape == wanted[name].shape and arrays[name].dtype.kind == wanted[name].dtype.kind
+        for name in _ARRAYS
+    )
+    if not fits or len(errors) != len(empty.errors):
         raise CheckpointError(f"'{path}' is no state of this evaluation: its arrays have other shapes")
-    return record
+    kept = {name: arrays[name].astype(wanted[name].dtype) for name in _ARRAYS}
+    return Record(batch_size=empty.batch_size, errors=errors, **kept)
 
 
 def refuse_other_work(path: Path, found: Any, wanted: dict[str, Any]) -> None:

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Bool, Float32, Float64, Int32
 from numpy import ndarray
+from numpy.typing import NDArray
 
 from sleepdefense.errors import EvaluationError
-from sleepdefense.evaluation.metrics import robust_distance
+from sleepdefense.evaluation.metrics import robust_distance, within
 from sleepdefense.evaluation.render import to_csv, to_latex, to_markdown, to_text
-from sleepdefense.evaluation.rows import RobustnessRow, WorstCase, count_right
+from sleepdefense.evaluation.rows import RobustnessRow, WorstCase, count_standing
+from sleepdefense.evaluation.worst import worst_cases
 
 CLEAN = "clean"
 
@@ -24,13 +26,16 @@ class RobustnessTable:
     Attributes:
         rows: One for each system, attack and threat model; the clean images of a system come first.
         labels: True class of each image, (image,).
-        predicted: Predicted class, (row, image); -1 where a row failed.
+        predicted: Predicted class, (row, image); -1 where a row failed, -2 where an image was not attacked,
+            because it was wrong anyway or, in a cascade, down already.
         distance: How far each image had to be moved to be misclassified, (row, image): 0 if it is wrong
-            anyway, infinity if the attack failed, NaN where a row failed.
+            anyway, infinity if the attack failed, NaN where a row failed. In a cascade the least of the row
+            and of those above it that have the same system, threat model and norm.
         sample_images: The first few attacked images of each row, (row, sample, channel, height, width), in
             [0, 1]; zeros where a row failed.
         provenance: Seed, versions, digests of data and systems, batch size; JSON values.
         note: What a reader must know of the scale, such as "1000 of 10000 test images".
+        findings: What the checks of the evaluation found.
     """
 
     rows: tuple[RobustnessRow, ...]
@@ -40,12 +45,15 @@ class RobustnessTable:
     sample_images: Float32[ndarray, "row sample channel height width"]
     provenance: dict[str, Any]
     note: str = ""
+    findings: tuple[Any, ...] = ()
 
     @property
     def title(self) -> str:
         """One line above the table: the data, how many images, the seed, the note."""
         data = self.provenance.get("data", "images")
         words = [f"Robustness on {len(self.labels)} images of '{data}', seed {self.provenance.get('seed')}"]
+        if self.provenance.get("cascade"):
+            words.append("each row counts the attacks of its norm above it too")
         return "; ".join(words + ([self.note] if self.note else []))
 
     def number(self, system: str, attack: str, threat_model: str | None = None) -> int:
@@ -80,45 +88,27 @@ class RobustnessTable:
         """Return the one row that fits, as `number` finds it."""
         return self.rows[self.number(system, attack, threat_model)]
 
-    def worst_case(self, threat_model: str) -> tuple[WorstCase, ...]:
-        """Take all attacks of a threat model together, image by image: it is right if right after each.
+    def standing(self, number: int) -> Bool[ndarray, " image"]:
+        """Tell which images a row counts as correct, (image,); none where it failed."""
+        return _standing(
+            asdict(self.rows[number]), self.predicted[number], self.labels, self.distance[number]
+        )
+
+    def worst_case(self, threat_model: str, *, epsilon: float | None = None) -> tuple[WorstCase, ...]:
+        """Take all attacks of a threat model together, image by image: it stands if it stands against each.
 
         A mean of minima, not a minimum of means: no attack of the set can do more to an image. Attacks of
         different norms are kept apart, and an image that is wrong without an attack is wrong here too.
 
         Args:
-            threat_model: "oblivious", "white-box" or "none".
+            threat_model: Such as "white-box"; "all" takes everything together that has a norm.
+            epsilon: A budget to count at; None counts each attack at its own.
 
         Returns:
             One line for each system and norm, in the order of the rows; empty if no row is of that threat
             model.
         """
-        groups: dict[tuple[str, str], list[int]] = {}
-        for number, row in enumerate(self.rows):
-            if row.threat_model == threat_model and row.attack != CLEAN:
-                groups.setdefault((row.system, row.norm), []).append(number)
-        return tuple(self._worst_of(system, norm, numbers) for (system, norm), numbers in groups.items())
-
-    def _worst_of(self, system: str, norm: str, numbers: Sequence[int]) -> WorstCase:
-        """Take the attacks of some rows together."""
-        valid = [number for number in numbers if not self.rows[number].is_error]
-        with_clean = [*valid, self.number(system, CLEAN)]
-        is_right = (self.predicted[with_clean] == self.labels).all(0)
-        distance = self.distance[valid].min(0) if valid else np.empty(0)
-        count = count_right(is_right if valid else np.empty(0, bool), distance)
-        return WorstCase(
-            system=system,
-            threat_model=self.rows[numbers[0]].threat_model,
-            norm=norm,
-            attacks=tuple(self.rows[number].attack for number in valid),
-            left_out=tuple(self.rows[number].attack for number in numbers if number not in valid),
-            n=count.n,
-            correct=count.correct,
-            accuracy=count.accuracy,
-            lower=count.lower,
-            upper=count.upper,
-            median_distance=count.median_distance,
-        )
+        return worst_cases(self, threat_model, epsilon=epsilon)
 
     def __str__(self) -> str:
         """The table for a terminal."""
@@ -137,7 +127,7 @@ class RobustnessTable:
         return to_latex(self.rows, title=self.title)
 
     def summary(self) -> dict[str, Any]:
-        """Return rows, worst cases and provenance as JSON values.
+        """Return rows, worst cases, findings and provenance as JSON values.
 
         Numbers stay numbers. What is unknown is null, and so is an infinite median distance: the attack
         failed on more than half of the images.
@@ -149,8 +139,13 @@ class RobustnessTable:
             "note": self.note,
             "rows": [_json(asdict(row)) for row in self.rows],
             "worst_case": [_json(line) for line in worst],
+            "findings": [finding.to_json() for finding in self.findings],
             "provenance": self.provenance,
         }
+
+    def with_findings(self, findings: Sequence[Any]) -> "RobustnessTable":
+        """Return the table with what checks found."""
+        return replace(self, findings=tuple(findings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,7 +154,7 @@ class Judged:
 
     Attributes:
         description: The fields of `RobustnessRow` that are not counted.
-        predicted: (image,); -1 where the row failed.
+        predicted: (image,); -1 where the row failed, -2 where an image was not attacked.
         moved: How far the attack moved each image, (image,).
         sample_images: (sample, channel, height, width).
     """
@@ -178,23 +173,29 @@ def make_table(
     Args:
         judged: All rows, each system's clean one included.
         labels: True class of each image, (image,).
-        provenance: Where the results come from; JSON values.
+        provenance: Where the results come from; JSON values. If "cascade" is true there, a row counts what
+            the rows of its norm above it found too.
         note: What a reader must know of the scale.
 
     Returns:
         The table.
     """
     clean = {row.description["system"]: row for row in judged if row.description["attack"] == CLEAN}
+    nearest: dict[tuple[str, str, str], NDArray[np.float64]] = {}
     rows, distance = [], []
     for row in judged:
-        unjudged = str(row.description["status"]).startswith("error")
+        failed = _failed(row.description)
         before = clean[row.description["system"]]
-        is_right = row.predicted == labels
-        if unjudged or str(before.description["status"]).startswith("error"):
-            distance.append(np.full(len(labels), math.nan))
-        else:
-            distance.append(robust_distance(before.predicted == labels, is_right, row.moved))
-        count = count_right(is_right[:0] if unjudged else is_right, distance[-1])
+        far = np.full(len(labels), math.nan)
+        if not failed and not _failed(before.description):
+            is_right = (row.predicted == labels) | (row.predicted < 0)
+            far = robust_distance(before.predicted == labels, is_right, row.moved)
+            if provenance.get("cascade") and row.description["norm"] != "none":
+                chain = tuple(row.description[name] for name in ("system", "threat_model", "norm"))
+                far = nearest[chain] = np.minimum(far, nearest.get(chain, far))
+        distance.append(far)
+        standing = _standing(row.description, row.predicted, labels, far)
+        count = count_standing(standing[:0] if failed else standing, far)
         rows.append(RobustnessRow(**row.description, **asdict(count)))
     return RobustnessTable(
         rows=tuple(rows),
@@ -205,6 +206,22 @@ def make_table(
         provenance=provenance,
         note=note,
     )
+
+
+def _failed(description: dict[str, Any]) -> bool:
+    return str(description["status"]).startswith("error")
+
+
+def _standing(
+    description: dict[str, Any],
+    predicted: NDArray[np.int32],
+    labels: NDArray[np.int32],
+    distance: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Tell which images count as correct; where a system's clean row failed, the predictions decide."""
+    if description["norm"] == "none" or bool(np.isnan(distance).all()):
+        return np.equal(predicted, labels)
+    return ~within(distance, description["epsilon"])
 
 
 def _json(fields: dict[str, Any]) -> dict[str, Any]:

@@ -21,10 +21,13 @@ class RobustnessRow:
         spec: The text that `parse_attack` turns back into the attack; "" without one.
         norm: What distances are measured in; "none" (clean images, corruptions) measures L2.
         epsilon: Budget in that norm, or None.
-        threat_model: "oblivious" (the attack saw a part of the system only), "white-box" (all of it), or
-            "none" (it needs no model).
+        threat_model: What the attacker knows. "oblivious": a part of the system; "white-box": all of it;
+            "adaptive": all of it, and the attack was changed to suit; "black-box-substitute": another
+            network; "black-box-query": the answers of the system; "none": nothing.
         n: Images judged; 0 if the row failed.
-        correct: Images classified correctly after the attack.
+        correct: Images that the attack leaves classified correctly: right without it, and not made wrong
+            within `epsilon` (at any distance, if that is None). After a corruption, which is no attack and
+            has no norm, simply those that are right.
         accuracy: correct / n, in [0, 1]; NaN if the row failed.
         lower: Lower end of the 95 percent Wilson interval of the accuracy.
         upper: Upper end of it.
@@ -32,6 +35,7 @@ class RobustnessRow:
             anyway, infinity where the attack fails.
         status: "ok"; "no gradient: ..." where the attack had nothing to follow on some images, so that the
             accuracy says little; "error: ..." where it could not be run.
+        num_attacked: Images that were attacked: not those that were wrong anyway, or down already.
     """
 
     system: str
@@ -48,6 +52,7 @@ class RobustnessRow:
     upper: float
     median_distance: float
     status: str
+    num_attacked: int = 0
 
     @property
     def is_error(self) -> bool:
@@ -88,7 +93,7 @@ class WorstCase:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many of the images are right, with an interval."""
+    """How many of the images stand, with an interval."""
 
     n: int
     correct: int
@@ -98,17 +103,17 @@ class Count:
     median_distance: float
 
 
-def count_right(is_right: NDArray[np.bool_], distance: NDArray[np.float64]) -> Count:
-    """Count the images that are right.
+def count_standing(is_standing: NDArray[np.bool_], distance: NDArray[np.float64]) -> Count:
+    """Count the images that stand.
 
     Args:
-        is_right: (image,); empty if there is no result.
+        is_standing: (image,); empty if there is no result.
         distance: Distance to misclassification of each image, (image,).
 
     Returns:
         The counts; without images an accuracy of NaN and an interval from 0 to 1.
     """
-    n, correct = len(is_right), int(is_right.sum())
+    n, correct = len(is_standing), int(is_standing.sum())
     lower, upper = wilson_interval(correct, n)
     return Count(
         n=n,

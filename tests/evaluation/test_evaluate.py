@@ -50,9 +50,10 @@ def test_rows_hold_what_can_be_computed_by_hand(purified, classifier, data):
         is_right = predicted == data.labels.numpy()
         moved = (attacked.double() - data.images.double()).abs().flatten(1).amax(1).numpy()
         expected = np.where(clean_is_right, np.where(is_right, math.inf, moved), 0.0)
-        assert np.array_equal(table.predicted[number], predicted)
+        assert np.array_equal(table.predicted[number], np.where(clean_is_right, predicted, -2))
         assert np.array_equal(table.distance[number], expected)
-        assert table.rows[number].correct == is_right.sum()
+        assert table.rows[number].correct == (is_right & clean_is_right).sum()
+        assert table.rows[number].num_attacked == clean_is_right.sum()
         assert np.array_equal(table.sample_images[number], attacked[:8].numpy())
     assert np.array_equal(table.labels, data.labels.numpy())
     assert np.array_equal(table.sample_images[0], data.images[:8].numpy())
@@ -278,8 +279,10 @@ def test_a_killed_run_ends_in_the_same_bytes(stop, purified, data, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "resumed.h5",
         "resumed.json",
+        "resumed.timing.json",
         "whole.h5",
         "whole.json",
+        "whole.timing.json",
     ]
 
 

@@ -14,14 +14,16 @@ from sleepdefense.evaluation.results import Judged, make_table
 LABELS = np.array([0, 1, 2, 3], np.int32)
 
 
-def judged(system, attack, predicted, *, norm="Linf", threat_model="white-box", status="ok", moved=0.3):
+def judged(
+    system, attack, predicted, *, norm="Linf", threat_model="white-box", status="ok", moved=0.3, epsilon=0.3
+):
     description = {
         "system": system,
         "attack": attack,
         "key": attack,
         "spec": "" if attack == "clean" else attack,
         "norm": "none" if attack == "clean" else norm,
-        "epsilon": None if attack == "clean" else 0.3,
+        "epsilon": None if attack == "clean" else epsilon,
         "threat_model": "none" if attack == "clean" else threat_model,
         "status": status,
     }
@@ -41,7 +43,7 @@ def table():
             judged("s", "clean", [0, 1, 2, 0]),
             judged("s", "A", [1, 1, 2, 3], moved=0.3),
             judged("s", "B", [0, 0, 2, 3], moved=0.2),
-            judged("s", "C", [0, 1, 0, 0], norm="L2", moved=1.5),
+            judged("s", "C", [0, 1, 0, 0], norm="L2", moved=1.5, epsilon=1.5),
             judged("s", "D", [-1] * 4, norm="L2", status="error: it broke"),
             judged("s", "A", [0, 1, 2, 0], threat_model="oblivious"),
             judged("t_1", "clean", [0, 1, 2, 3]),
@@ -55,13 +57,53 @@ def table():
 
 def test_rows_are_counted(table):
     row = table.row("s", "A", "white-box")
-    assert (row.n, row.correct, row.accuracy) == (4, 3, 0.75)
-    assert 0 < row.lower < 0.75 < row.upper < 1
+    assert (row.n, row.correct, row.accuracy) == (4, 2, 0.5)
+    assert 0 < row.lower < 0.5 < row.upper < 1
     # image 0 falls, 1 and 2 stand, 3 is wrong anyway although the attack happened to right it
     assert table.distance[1].tolist() == [0.3, math.inf, math.inf, 0.0]
     assert row.median_distance == math.inf
     assert table.row("s", "C").median_distance == math.inf
     assert table.row("s", "D").is_error
+    assert table.standing(1).tolist() == [False, True, True, False]
+    assert table.standing(0).tolist() == [True, True, True, False]
+
+
+def test_what_was_moved_too_far_stands():
+    """A search that leaves the budget counts as failed, and its distance is kept."""
+    rows = [judged("s", "clean", [0, 1, 2, 3]), judged("s", "A", [1, 1, 2, 0], moved=0.31)]
+    rows += [judged("s", "B", [1, 1, 2, 0], moved=0.3 * (1 + 1e-6))]
+    rows += [judged("s", "C", [1, 1, 2, 0], moved=9.0, epsilon=None)]
+    table = make_table(rows, LABELS, provenance={}, note="")
+    assert [row.correct for row in table.rows] == [4, 4, 2, 2]
+    assert table.distance[1].tolist() == [0.31, math.inf, math.inf, 0.31]
+    (at_its_own,) = table.worst_case("white-box")
+    (wide,) = table.worst_case("white-box", epsilon=0.31)
+    (narrow,) = table.worst_case("white-box", epsilon=0.2)
+    assert (at_its_own.correct, wide.correct, narrow.correct) == (2, 2, 4)
+
+
+def test_a_corruption_counts_what_is_right():
+    """It is no attack: it may put right what was wrong."""
+    rows = [judged("s", "clean", [0, 1, 2, 0]), judged("s", "A", [0, 0, 2, 3], norm="none")]
+    table = make_table(rows, LABELS, provenance={}, note="")
+    assert table.rows[1].correct == 3
+    assert table.standing(1).tolist() == [True, False, True, True]
+
+
+def test_a_cascade_counts_the_rows_above():
+    rows = [judged("s", "clean", [0, 1, 2, 3]), judged("s", "A", [1, 1, 2, 3], moved=0.2)]
+    rows += [judged("s", "B", [-2, 0, 2, 3]), judged("s", "C", [0, 1, 2, 0], norm="L2")]
+    rows += [judged("s", "D", [-1] * 4, status="error: no"), judged("s", "E", [-2, -2, 0, 3])]
+    table = make_table(rows, LABELS, provenance={"cascade": True}, note="")
+    assert [row.correct for row in table.rows] == [4, 3, 2, 3, 0, 1]
+    assert table.distance[5].tolist() == [0.2, 0.3, 0.3, math.inf]
+    assert "each row counts the attacks of its norm above it too" in table.title
+
+
+def test_all_attacks_of_a_norm_are_taken_together(table):
+    lines = {(line.system, line.norm): line for line in table.worst_case("all")}
+    assert lines["s", "Linf"].attacks == ("A", "B", "A")
+    assert lines["s", "L2"].left_out == ("D",)
 
 
 def test_a_broken_clean_row_leaves_no_distances():
@@ -128,7 +170,7 @@ def test_the_summary_has_numbers_intervals_and_origin(table, tmp_path):
     assert summary["title"] == "Robustness on 4 images of 'toy/test', seed 4; 4 of 400 images"
     assert summary["provenance"]["versions"] == {"torch": "2"}
     first = summary["rows"][1]
-    assert (first["n"], first["accuracy"], first["threat_model"]) == (4, 0.75, "white-box")
+    assert (first["n"], first["accuracy"], first["threat_model"]) == (4, 0.5, "white-box")
     assert isinstance(first["lower"], float)
     assert first["median_distance"] is None
     assert summary["rows"][4]["accuracy"] is None
@@ -164,7 +206,7 @@ def test_text_is_aligned(table):
     assert lines[0] == table.title
     assert lines[1].split()[:2] == ["system", "attack"]
     assert lines[4].split("  ")[0] == "s"
-    assert " ".join(lines[4].split()) == "s A white-box 4 75.00 % 30.1 - 95.4 inf Linf ok"
+    assert " ".join(lines[4].split()) == "s A white-box 4 50.00 % 15.0 - 85.0 inf Linf ok"
     assert " ".join(lines[7].split()) == "s D white-box 0 - - - error: it broke"
     assert " ".join(lines[3].split()) == "s clean none 4 75.00 % 30.1 - 95.4 - ok"
     assert len(lines) == 3 + len(table.rows)
@@ -174,7 +216,7 @@ def test_markdown(table):
     lines = table.markdown().splitlines()
     assert lines[0] == table.title
     assert lines[2].startswith("| system | attack | threat model | n | accuracy |")
-    assert lines[5] == "| s | A | white-box | 4 | 75.00 % | 30.1 - 95.4 | inf Linf | ok |"
+    assert lines[5] == "| s | A | white-box | 4 | 50.00 % | 15.0 - 85.0 | inf Linf | ok |"
     assert {line.count("|") for line in lines[2:]} == {9}
 
 
