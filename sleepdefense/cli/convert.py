@@ -54,24 +54,30 @@ def command(
 ) -> None:
     r"""Convert CHECKPOINT: an awake network into a spiking one, or a spiking one back.
 
+    CHECKPOINT may also be vanilla_cnn.net or binary_cnn.net, the weights published by Schott et al. 2019:
+    --to awake writes the network as a checkpoint.
+
     The way there normalises the weights on training images and says what became of every layer. The way back
     needs no data, and gives a network that did not sleep back bit for bit.
 
     \b
     Example: sleepdefense convert vae.h5 --data mnist --out spiking.h5
     Example: sleepdefense convert slept.h5 --out woken.h5
+    Example: sleepdefense convert vanilla_cnn.net --to awake --out cnn.h5
     """
     from sleepdefense.checkpoint import load_checkpoint
     from sleepdefense.errors import CheckpointError
-    from sleepdefense.pipeline import Context, convert_step, wake_step
+    from sleepdefense.models.awake_file import is_published
+    from sleepdefense.pipeline import Context, adopt_step, convert_step, wake_step
 
-    kind = load_checkpoint(checkpoint, kind=("awake", "spiking")).kind
+    published = is_published(checkpoint)
+    kind = "awake" if published else load_checkpoint(checkpoint, kind=("awake", "spiking")).kind
     wanted = to or ("spiking" if kind == "awake" else "awake")
-    if wanted == kind:
+    if wanted == kind and not published:
         raise CheckpointError(f"'{checkpoint}' is {kind} already: leave out --to, or name another checkpoint")
     context = Context(command=options.command_line(), resume=resume, force=force, threads=threads)
     if wanted == "awake":
-        wake_step(checkpoint, out, context)
+        (adopt_step if published else wake_step)(checkpoint, out, context)
         click.echo(json.dumps({"out": str(out), "kind": "awake"}) if as_json else f"{out}: awake")
         return
     from dataclasses import asdict

@@ -89,11 +89,10 @@ def command(
     \b
     Example: sleepdefense sleep spiking.h5 --data mnist --dose 0.1 --out slept.h5
     """
-    from sleepdefense.checkpoint import load_checkpoint
     from sleepdefense.config import SleepSection
     from sleepdefense.data import load_data
     from sleepdefense.errors import ConfigError
-    from sleepdefense.models import model_from_checkpoint
+    from sleepdefense.models import awake_from_file
     from sleepdefense.pipeline import Context, sleep_step
 
     chosen: dict[str, Any] = {"rho": dose, "num_steps": steps}
@@ -107,7 +106,7 @@ def command(
         raise ConfigError(f"--held-out {held_out}: expected fewer than the {len(train)} training images")
     judge = None
     if classifier is not None:
-        judge = model_from_checkpoint(load_checkpoint(classifier, kind="awake"))
+        judge = awake_from_file(classifier)
     with progress_bar() as progress:
         context = Context(
             command=options.command_line(),

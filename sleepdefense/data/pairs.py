@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from sleepdefense.data.image_set import check_images, tensor_digest
+from sleepdefense.data.image_set import ImageSet, check_images, tensor_digest
 from sleepdefense.errors import DataError
 from sleepdefense.shapes import Images
 
@@ -75,6 +75,13 @@ class PairSet:
         """SHA-256 of the content in hexadecimal, the names of the variants included."""
         content = tensor_digest(self.noisy, self.clean, self.labels)
         return hashlib.sha256("\n".join([content, *self.variants]).encode()).hexdigest()
+
+
+def undisturbed_pairs(data: ImageSet) -> PairSet:
+    """Return every image as its own noisy variant."""
+    return PairSet(
+        variants=("clean",), noisy=to_8_bit(data.images)[None], clean=data.images, labels=data.labels
+    )
 
 
 def to_8_bit(image: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from sleepdefense.checkpoint import load_checkpoint
 from sleepdefense.data import load_data
 from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation import RobustnessTable, evaluate
-from sleepdefense.models import AbstractPurifier, Purified, model_from_checkpoint
+from sleepdefense.models import AbstractPurifier, Purified, awake_from_file
 from sleepdefense.pipeline.context import Progress, fixed_arithmetic
 
 THREAT_MODELS = ("all", "oblivious", "white-box")
@@ -72,14 +71,14 @@ def evaluate_step(
         ConfigError: A purifier without classifier, a classifier with one, or `out` exists.
         CheckpointError: A checkpoint is damaged or of another kind.
     """
-    model = model_from_checkpoint(load_checkpoint(checkpoint, kind="awake"))
+    model = awake_from_file(checkpoint)
     system: nn.Module = model
     if isinstance(model, AbstractPurifier):
         if classifier is None:
             raise ConfigError(
                 f"'{checkpoint}' holds a purifier ({model.name}), which classifies nothing: add --classifier"
             )
-        behind = model_from_checkpoint(load_checkpoint(classifier, kind="awake"))
+        behind = awake_from_file(classifier)
         purified = Purified(model, behind)
         system = purified if threat_model == "all" else _Seen(purified, threat_model)
     elif classifier is not None:

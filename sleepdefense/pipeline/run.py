@@ -24,16 +24,9 @@ from sleepdefense.models import Purified
 from sleepdefense.models.base import AbstractClassifier
 from sleepdefense.pipeline.artifacts import save_conversion, save_rasters, save_samples
 from sleepdefense.pipeline.context import Context, fixed_arithmetic
-from sleepdefense.pipeline.steps import (
-    convert_step,
-    make_rule,
-    make_sleep_config,
-    new_model,
-    refresh,
-    sleep_step,
-    train_step,
-    wake_step,
-)
+from sleepdefense.pipeline.refreshing import refresh
+from sleepdefense.pipeline.sleeping import make_rule, make_sleep_config, sleep_step
+from sleepdefense.pipeline.steps import convert_step, new_model, train_step, wake_step
 from sleepdefense.spiking import SpikingNetwork
 
 NO_DEFENCE = "no defence"
