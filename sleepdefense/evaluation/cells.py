@@ -117,27 +117,32 @@ def run_cell(task: Task, batch: Batch) -> CellResult:
         UnfinishedError: The work was interrupted.
     """
     begin = time.perf_counter()
-    num_rows, num_images = batch.asked.shape
-    num_samples = max(0, min(NUM_SAMPLES - batch.first, num_images))
-    result = CellResult(
-        predicted=np.full((num_rows, num_images), UNKNOWN, np.int32),
-        moved=np.zeros(num_images),
-        samples=np.zeros((num_samples, *batch.images.shape[1:]), np.float32),
-        errors=[""] * num_rows,
-    )
+    result = failed_cell(batch, "")
     try:
         attacked = _attack(task, batch, result)
     except UnfinishedError:
         raise
     except FAILURES as error:
-        result.errors = [in_words(error)] * num_rows
+        result.errors = [in_words(error)] * len(result.errors)
     else:
         norm = task.attack.norm if task.attack is not None else "none"
         result.moved[:] = distances(batch.images.cpu(), attacked, norm).numpy()
-        result.samples[:] = attacked[:num_samples].numpy()
+        result.samples[:] = attacked[: len(result.samples)].numpy()
         _judge(task, batch, attacked, result)
     result.seconds = time.perf_counter() - begin
     return result
+
+
+def failed_cell(batch: Batch, words: str) -> CellResult:
+    """Return what a cell gives that could not be worked on, with what went wrong in words."""
+    num_rows, num_images = batch.asked.shape
+    num_samples = max(0, min(NUM_SAMPLES - batch.first, num_images))
+    return CellResult(
+        predicted=np.full((num_rows, num_images), UNKNOWN, np.int32),
+        moved=np.zeros(num_images),
+        samples=np.zeros((num_samples, *batch.images.shape[1:]), np.float32),
+        errors=[words] * num_rows,
+    )
 
 
 def _attack(task: Task, batch: Batch, result: CellResult) -> Tensor:
