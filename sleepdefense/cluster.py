@@ -1,7 +1,7 @@
 """The same cells on the workers of a Dask cluster: the only file that imports dask.
 
-A worker that is killed loses nothing: its cells are done again by another one, and what a cell gives depends on
-its arguments alone. What is finished is kept by whoever asked, batch by batch, as it is without a cluster.
+A worker that is killed loses nothing: its cells are done again by another one, and what a cell gives depends
+on its arguments alone. What is finished is kept by whoever asked, batch by batch, as it is without a cluster.
 """
 
 import pickle
@@ -27,8 +27,8 @@ _ONE_AT_A_TIME = threading.Lock()
 class DaskRunner(AbstractRunner):
     """Works on cells on a Dask cluster.
 
-    The workers need this package in the same versions. A worker does one cell after the other, with the number
-    of threads that torch uses here: start several workers of one thread rather than one of several.
+    The workers need this package in the same versions. A worker does one cell after the other, with the
+    number of threads that torch uses here: start several workers of one thread rather than one of several.
 
     Args:
         address: Of the scheduler, such as "tcp://10.0.0.7:8786", or a file that it has written
@@ -98,8 +98,8 @@ class DaskRunner(AbstractRunner):
             words = "every worker that tried it was killed (out of memory?)"
             return key, failed_cell(batch, words)
         raise EvaluationError(
-            f"a worker of the cluster could not work ({type(error).__name__}: {error}): can it import what the "
-            "models are made of?"
+            f"a worker of the cluster could not work ({type(error).__name__}: {error}): can it import what "
+            "the models are made of?"
         ) from error
 
     @override
@@ -121,8 +121,8 @@ class DaskRunner(AbstractRunner):
             if theirs != mine:
                 self._client.close()
                 raise ConfigError(
-                    f"worker '{worker}' of the cluster at '{address}' has other versions: {theirs} instead of "
-                    f"{mine}. Install the same ones, or leave that worker out"
+                    f"worker '{worker}' of the cluster at '{address}' has other versions: {theirs} instead "
+                    f"of {mine}. Install the same ones, or leave that worker out"
                 )
 
 

@@ -127,7 +127,7 @@ def test_a_time_limit_holds_on_a_cluster(cluster, tmp_path):
 
 
 def test_an_address_without_a_scheduler_is_named():
-    with pytest.raises(ConfigError, match="no Dask scheduler answers at 'tcp://127.0.0.1:9'"):
+    with pytest.raises(ConfigError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'"):
         DaskRunner("tcp://127.0.0.1:9", timeout=0.5)
 
 
