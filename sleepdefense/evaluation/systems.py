@@ -15,6 +15,7 @@ from sleepdefense.shapes import Images, Logits
 
 Model = Callable[[Images], Logits]
 WHITE_BOX = "white-box"
+OBLIVIOUS = "oblivious"
 _NUM_PROBED = 16
 
 

@@ -1,0 +1,184 @@
+"""A measured table beside a printed one, row by row, and which rows agree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sleepdefense.attacks.parse import parse_attack
+from sleepdefense.errors import ConfigError
+from sleepdefense.evaluation.metrics import median_distance, within
+from sleepdefense.evaluation.results import CLEAN, RobustnessTable
+from sleepdefense.evaluation.rows import count_standing
+from sleepdefense.evaluation.systems import OBLIVIOUS
+from sleepdefense.papers.printed import PrintedCell, PrintedColumn
+
+ROUNDING = 0.005
+"""Printed shares are rounded to a percent: half of one may be gone."""
+
+HEADINGS = ("attack", "printed", "measured", "n", "95 % interval", "median distance", "printed is")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRow:
+    """One printed number beside what was measured.
+
+    Attributes:
+        row: The printed row: an attack, "L2:DDN", or all of a norm, "L2:all".
+        printed: What is printed; None where nothing is.
+        n: Images measured; 0 where there is no result.
+        accuracy: Share of images that stand, in [0, 1]; NaN without a result.
+        lower: Lower end of its 95 percent Wilson interval.
+        upper: Upper end of it.
+        median_distance: Median distance to misclassification, in the attack's norm.
+        status: "ok", or what is wrong with the measured rows.
+        printed_median: The median distance that is printed, for all attacks of a norm; else None.
+    """
+
+    row: str
+    printed: PrintedCell | None
+    n: int
+    accuracy: float
+    lower: float
+    upper: float
+    median_distance: float
+    status: str
+    printed_median: PrintedCell | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Where the printed number lies: "inside" the interval, "above" or "below" it, or "" if unknown."""
+        if self.printed is None or self.n == 0 or np.isnan(self.printed.value):
+            return ""
+        share = self.printed.value / 100
+        if share > self.upper + ROUNDING:
+            return "above"
+        return "below" if share < self.lower - ROUNDING else "inside"
+
+
+def compare(
+    table: RobustnessTable, printed: PrintedColumn, *, system: str | None = None
+) -> tuple[ComparedRow, ...]:
+    """Put what was measured beside what is printed.
+
+    Where an attack has several rows (threat models other than "oblivious"), an image stands if it stands in
+    each. "All attacks" of a norm takes the attacks together that the paper has; a line after it takes every
+    attack of the table that has this norm.
+
+    Args:
+        table: What was measured.
+        printed: What is printed.
+        system: Which system of the table; may be left out if it has one.
+
+    Returns:
+        One line for each printed attack that was measured, in the order of the paper, and the summaries.
+
+    Raises:
+        ConfigError: The table has several systems, or not this one.
+    """
+    name = _system(table, system)
+    numbers = _numbers(table, name)
+    lines: list[ComparedRow] = []
+    for row, cell in printed.cells.items():
+        norm, _, attack = row.partition(":")
+        if attack in ("median", "minimal"):
+            continue
+        if attack != "all":
+            if row in numbers:
+                lines.append(_line(table, row, cell, numbers[row], _epsilon(table, numbers[row])))
+            continue
+        theirs = [each for known in printed.cells for each in numbers.get(known, []) if _is_of(known, norm)]
+        every = [each for known, found in numbers.items() if _is_of(known, norm) for each in found]
+        if theirs:
+            line = _line(table, row, cell, theirs, _epsilon(table, theirs))
+            lines.append(replace(line, printed_median=printed.cells.get(f"{norm}:median")))
+        if len(every) > len(theirs):
+            more = f"{norm}:all {len(every)} rows here"
+            lines.append(_line(table, more, None, every, _epsilon(table, every)))
+    return tuple(lines)
+
+
+def _is_of(row: str, norm: str) -> bool:
+    return row.startswith(f"{norm}:")
+
+
+def _system(table: RobustnessTable, system: str | None) -> str:
+    names = list(dict.fromkeys(row.system for row in table.rows))
+    if system is None and len(names) == 1:
+        return names[0]
+    if system not in names:
+        raise ConfigError(f"no system '{system}' in the table: name one of {', '.join(names)}")
+    return system
+
+
+def _numbers(table: RobustnessTable, system: str) -> dict[str, list[int]]:
+    """Return the numbers of the rows of each attack, by its name in the catalogue."""
+    found: dict[str, list[int]] = {}
+    for number, row in enumerate(table.rows):
+        if row.system == system and row.attack != CLEAN and row.threat_model != OBLIVIOUS:
+            spec = parse_attack(row.spec)
+            found.setdefault(f"{spec.norm}:{spec.name}", []).append(number)
+    return found
+
+
+def _epsilon(table: RobustnessTable, numbers: Sequence[int]) -> float | None:
+    budgets = [table.rows[number].epsilon for number in numbers]
+    known = [budget for budget in budgets if budget is not None]
+    return max(known) if known else None
+
+
+def _line(
+    table: RobustnessTable, row: str, cell: PrintedCell | None, numbers: Sequence[int], epsilon: float | None
+) -> ComparedRow:
+    valid = [number for number in numbers if not table.rows[number].is_error]
+    troubles = [table.rows[number].status for number in numbers if table.rows[number].status != "ok"]
+    nearest: NDArray[np.float64] = table.distance[valid].min(0) if valid else np.empty(0)
+    count = count_standing(~within(nearest, epsilon), nearest)
+    return ComparedRow(
+        row=row,
+        printed=cell,
+        n=count.n,
+        accuracy=count.accuracy,
+        lower=count.lower,
+        upper=count.upper,
+        median_distance=median_distance(nearest),
+        status="; ".join(dict.fromkeys(troubles)) or "ok",
+    )
+
+
+def compared_markdown(lines: Sequence[ComparedRow], *, title: str = "") -> str:
+    """Return the comparison as a Markdown table."""
+    rows = ["| " + " | ".join(HEADINGS) + " |", "| --- | --: | --: | --: | --- | --: | --- |"]
+    rows += ["| " + " | ".join(cells) + " |" for cells in map(compared_cells, lines)]
+    return "\n".join(([title, ""] if title else []) + rows) + "\n"
+
+
+def compared_text(lines: Sequence[ComparedRow], *, title: str = "") -> str:
+    """Return the comparison as an aligned table for a terminal."""
+    cells = [list(HEADINGS), *(list(compared_cells(line)) for line in lines)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    shown.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in ([title] if title else []) + shown)
+
+
+def compared_cells(line: ComparedRow) -> tuple[str, ...]:
+    """Write one line of a comparison as text."""
+    if line.n == 0:
+        measured = ("-", "0", "-", "-")
+    else:
+        measured = (
+            f"{100 * line.accuracy:.1f} %",
+            str(line.n),
+            f"{100 * line.lower:.1f} - {100 * line.upper:.1f}",
+            f"{line.median_distance:.3g}"
+            + (f" (printed {line.printed_median})" if line.printed_median is not None else ""),
+        )
+    doubt = "" if line.status == "ok" else f" ({line.status})"
+    return (
+        line.row,
+        "-" if line.printed is None else str(line.printed),
+        *measured,
+        (line.verdict or "-") + doubt,
+    )

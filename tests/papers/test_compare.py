@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+
+from sleepdefense.attacks import parse_attack
+from sleepdefense.errors import ConfigError
+from sleepdefense.evaluation.results import Judged, make_table
+from sleepdefense.papers import compare, compared_markdown, compared_text, printed_column
+
+NUM = 100
+LABELS = np.zeros(NUM, np.int32)
+
+
+def row(system, text, fallen, *, threat_model="white-box", moved=0.1, status="ok"):
+    """The first images of a row fall."""
+    spec = parse_attack(text) if text else None
+    predicted = np.where(np.arange(NUM) < fallen, 1, 0).astype(np.int32)
+    return Judged(
+        description={
+            "system": system,
+            "attack": spec.label if spec else "clean",
+            "key": spec.key if spec else "clean",
+            "spec": str(spec) if spec else "",
+            "norm": spec.norm if spec else "none",
+            "epsilon": spec.epsilon if spec else None,
+            "threat_model": threat_model if spec else "none",
+            "status": status,
+        },
+        predicted=np.full(NUM, -1, np.int32) if status.startswith("error") else predicted,
+        moved=np.full(NUM, moved),
+        sample_images=np.zeros((1, 1, 2, 2), np.float32),
+    )
+
+
+def table(*rows):
+    return make_table(rows, LABELS, provenance={"data": "toy", "seed": 0}, note="")
+
+
+@pytest.fixture
+def measured():
+    return table(
+        row("s", "", 0),
+        row("s", "L2:DDN", 85),
+        row("s", "L2:PGD", 20, threat_model="oblivious"),
+        row("s", "L2:PGD", 90, moved=1.4),
+        row("s", "L2:Boundary", 30, threat_model="black-box-query", moved=1.6),
+        row("s", "Linf:BIM", 0, status="error: broken"),
+        row("s", "L2:FMN", 95),
+    )
+
+
+def test_measured_stands_beside_printed(measured):
+    lines = {line.row: line for line in compare(measured, printed_column("dim2022:CNN"))}
+    ddn = lines["L2:DDN"]
+    assert (str(ddn.printed), ddn.accuracy, ddn.n, ddn.verdict) == ("15 %", 0.15, 100, "inside")
+    # the oblivious row of PGD is no measure of the paper's; 30 % is printed
+    assert (lines["L2:PGD"].accuracy, lines["L2:PGD"].verdict) == (0.1, "above")
+    # moved by 1.6, over the threshold of 1.5: all stand; 19 % is printed
+    assert (lines["L2:Boundary"].accuracy, lines["L2:Boundary"].verdict) == (1.0, "below")
+    assert lines["Linf:BIM"].n == 0
+    assert math.isnan(lines["Linf:BIM"].accuracy)
+    assert lines["Linf:BIM"].status == "error: broken"
+    assert lines["L2:all"].accuracy == 0.1
+    assert str(lines["L2:all"].printed_median) == "1.1"
+    assert lines["L2:all 4 rows here"].accuracy == 0.05
+    assert lines["L2:all 4 rows here"].printed is None
+    assert "L2:BIM" not in lines  # not measured
+
+
+def test_a_rounded_number_may_lie_half_a_percent_outside():
+    cells = printed_column("dim2022:CNN")
+    rows = [row("s", "", 0), row("s", "L2:DDN", 76)]
+    (line, _) = compare(table(*rows), cells)
+    assert line.lower > 0.15
+    assert (line.lower - 0.005 <= 0.15) == (line.verdict == "inside")
+
+
+def test_several_systems_need_a_name(measured):
+    both = table(row("s", "", 0), row("s", "L2:DDN", 3), row("t", "", 0), row("t", "L2:DDN", 4))
+    column = printed_column("dim2022:CNN")
+    with pytest.raises(ConfigError, match="no system 'None' in the table: name one of s, t"):
+        compare(both, column)
+    assert compare(both, column, system="t")[0].accuracy == 0.96
+
+
+def test_comparisons_are_written(measured):
+    lines = compare(measured, printed_column("dim2022:CNN"))
+    markdown = compared_markdown(lines, title="T").splitlines()
+    assert markdown[0] == "T"
+    assert "| L2:DDN | 15 % | 15.0 % | 100 | 9.3 - 23.3 | 0.1 | inside |" in markdown
+    assert "| Linf:BIM | 0 % | - | 0 | - | - | - (error: broken) |" in markdown
+    text = compared_text(lines, title="T").splitlines()
+    assert text[1].split()[:3] == ["attack", "printed", "measured"]
+    assert len(text) == 3 + len(lines)
