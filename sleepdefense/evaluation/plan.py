@@ -7,10 +7,10 @@ from typing import Any
 from sleepdefense.attacks.catalogue import AttackSpec
 from sleepdefense.evaluation.results import CLEAN
 from sleepdefense.evaluation.rows import OK
+from sleepdefense.evaluation.surfaces import QUERY as QUERY
 from sleepdefense.evaluation.systems import Model, System
 
 NO_ATTACKER = "none"
-QUERY = "black-box-query"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,9 @@ def plan_work(systems: Sequence[System], attacks: Sequence[AttackSpec]) -> tuple
 
 def _surfaces(system: System, attack: AttackSpec) -> Mapping[str, Model]:
     """Return what an attack sees of a system, by threat model."""
-    return system.surfaces if attack.access == "gradient" else {QUERY: system.model}
+    if attack.access == "query":
+        return {QUERY: system.surfaces.get(QUERY, system.model)}
+    return {name: surface for name, surface in system.surfaces.items() if name != QUERY}
 
 
 def describe(work: Work, cell: Cell, status: str = OK) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,10 +10,11 @@ from sleepdefense.attacks.fingerprint import module_digest
 from sleepdefense.attacks.gradient import evaluation_mode
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import EvaluationError
+from sleepdefense.evaluation.surfaces import WHITE_BOX as WHITE_BOX
+from sleepdefense.evaluation.surfaces import find_surfaces
 from sleepdefense.shapes import Images, Logits
 
 Model = Callable[[Images], Logits]
-WHITE_BOX = "white-box"
 OBLIVIOUS = "oblivious"
 _NUM_PROBED = 16
 
@@ -35,13 +35,12 @@ class System:
 
 
 def make_system(name: str, model: Model) -> System:
-    """Ask a model for its attack surfaces; without any the attack sees all of it.
+    """Ask a model for its attack surfaces, or find them: see `find_surfaces`.
 
     Raises:
         EvaluationError: `attack_surfaces` gives no mapping from threat models to callables.
     """
-    ask = getattr(model, "attack_surfaces", None)
-    surfaces: Any = {WHITE_BOX: model} if ask is None else ask()
+    surfaces = find_surfaces(model)
     if not isinstance(surfaces, Mapping) or not surfaces or not all(map(callable, surfaces.values())):
         raise EvaluationError(
             f"system '{name}': attack_surfaces() must map threat models to modules, got {surfaces!r}"

@@ -237,7 +237,10 @@ class _Run:
     def _input(self, step: int) -> Tensor:
         if self.encoder == "current":
             return self.images.double()
-        return self._draw(self.images, self.seed, step)
+        spikes = self._draw(self.images, self.seed, step)
+        if not self.images.requires_grad:
+            return spikes
+        return spikes + (self.images - self.images.detach()).float()  # adds 0: the gradient of the mean
 
     def _draw(self, probability: Tensor, seed: int, step: int) -> Tensor:
         train = bernoulli_train(
