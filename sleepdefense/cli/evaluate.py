@@ -1,12 +1,20 @@
 """`sleepdefense eval`: attack a network and count what it still gets right."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from sleepdefense.cli import options
 from sleepdefense.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from sleepdefense.evaluation import RobustnessTable
+
+LONG = 60.0
+"""Seconds from which on the cost of an evaluation is told before it begins."""
 
 
 @click.command(name="eval")
@@ -20,18 +28,28 @@ from sleepdefense.cli.progress import progress_bar
     "--attacks",
     default="FGSM,RAND+FGSM,PGD,CW,GaussianNoise,GaussianBlur,SaltAndPepper",
     show_default=True,
-    help="Attacks with commas between, as in 'FGSM:0.1,PGD(steps=100)', or a profile.",
+    help="Attacks with commas between, as in 'FGSM:0.1,L2:PGD(steps=100)', or a profile.",
 )
 @click.option(
     "--threat-model",
-    type=click.Choice(["all", "oblivious", "white-box"]),
+    type=click.Choice(["all", "oblivious", "white-box", "adaptive", "black-box-substitute"]),
     default="all",
     show_default=True,
-    help="What the attack sees: the classifier only, or everything.",
+    help="What an attack that follows gradients sees: a part, everything, stand-ins, another network.",
 )
+@click.option(
+    "--cascade", is_flag=True, help="Spare attacks the images that one above them has brought down already."
+)
+@click.option("--printed", help="Put a paper's column beside what is measured, as in dim2022:CNN.")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=250, show_default=True, help="Images at once."
 )
+@click.option(
+    "--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Stop then; --resume goes on."
+)
+@click.option("--estimate", is_flag=True, help="Only tell how long it would take.")
+@click.option("--cluster", metavar="ADDRESS", help="Work on the Dask cluster of this scheduler.")
+@click.option("--note", default="", help="What a reader of the table must know.")
 @click.option(
     "--format",
     "layout",
@@ -54,7 +72,13 @@ def command(
     classifier: Path | None,
     attacks: str,
     threat_model: str,
+    cascade: bool,
+    printed: str | None,
     batch_size: int,
+    max_seconds: float | None,
+    estimate: bool,
+    cluster: str | None,
+    note: str,
     layout: str,
     seed: int,
     threads: int | None,
@@ -62,30 +86,110 @@ def command(
 ) -> None:
     r"""Attack the network in CHECKPOINT on test images; a purifier stands in front of --classifier.
 
-    A purifier is attacked in two ways: by an attack that sees the classifier only ("oblivious", what papers
-    call white-box), and by one that goes through both ("white-box").
+    CHECKPOINT is one of ours, or a published weight file. A purifier is attacked in two ways: by an attack
+    that sees the classifier only ("oblivious", what papers call white-box), and by one that goes through both
+    ("white-box"). Checks look for signs that a network hides its gradients instead of being robust.
 
     \b
     Example: sleepdefense eval woken.h5 --classifier classifier.h5 --data mnist --limit 500 --out results.h5
     """
-    from sleepdefense.pipeline import evaluate_step
+    from sleepdefense.papers import printed_column
+    from sleepdefense.pipeline.evaluating import (
+        estimate_step,
+        evaluate_step,
+        evaluation_data,
+        system_from_files,
+    )
 
-    with progress_bar() as progress:
+    column = None if printed is None else printed_column(printed)
+    system = system_from_files(checkpoint, classifier=classifier, threat_model=threat_model)
+    test = evaluation_data(data_name, data_dir=data_dir, limit=limit)
+    if estimate or out is not None:
+        costs = estimate_step(system, test, attacks, name=checkpoint.stem)
+        if estimate:
+            _print_costs(costs, as_json=as_json)
+            return
+        _announce(costs, cascade=cascade)
+    with progress_bar() as progress, _runner(cluster) as runner:
         table = evaluate_step(
-            checkpoint,
-            classifier=classifier,
+            system,
+            test,
+            attacks,
+            name=checkpoint.stem,
             out=out,
-            attacks=attacks,
-            threat_model=threat_model,
-            data_name=data_name,
-            data_dir=data_dir,
-            limit=limit,
             batch_size=batch_size,
             seed=seed,
+            cascade=cascade,
+            max_seconds=max_seconds,
+            note=note,
             resume=resume,
             force=force,
             progress=progress,
+            runner=runner,
         )
+    _print(table, layout=layout, as_json=as_json)
+    if column is not None and not as_json:
+        from sleepdefense.papers import compare, compared_markdown, compared_text
+
+        lines = compare(table, column)
+        title = f"Printed: {column.paper}, column {column.system}"
+        click.echo()
+        click.echo(
+            compared_text(lines, title=title) if layout == "text" else compared_markdown(lines, title=title)
+        )
+
+
+def _runner(address: str | None) -> Any:
+    """Return who works: None stands for this process."""
+    if address is None:
+        return nullcontext()
+    try:
+        from sleepdefense.cluster import DaskRunner
+    except ImportError as error:
+        from sleepdefense.errors import ConfigError
+
+        raise ConfigError(
+            f"--cluster needs dask ({error}): install it with pip install 'sleepdefense[cluster]'"
+        ) from error
+    return DaskRunner(address)
+
+
+def _announce(costs: Any, *, cascade: bool) -> None:
+    """Tell on stderr what is coming, if it is long."""
+    from sleepdefense.evaluation.estimate import duration
+
+    total = sum(cost.seconds for cost in costs)
+    if total < LONG:
+        return
+    dear = max(costs, key=lambda cost: cost.seconds)
+    limit = "at most about" if cascade else "about"
+    click.echo(
+        f"This takes {limit} {duration(total)}, {duration(dear.seconds)} of them for {dear.attack}; what is "
+        "finished is kept.",
+        err=True,
+    )
+
+
+def _print_costs(costs: Any, *, as_json: bool) -> None:
+    """Print how long each attack would take."""
+    from sleepdefense.cli.tables import print_table
+    from sleepdefense.evaluation.estimate import duration
+
+    if as_json:
+        rows = [{"attack": cost.attack, "rows": cost.rows, "seconds": cost.seconds} for cost in costs]
+        click.echo(json.dumps({"costs": rows, "seconds": sum(cost.seconds for cost in costs)}, indent=1))
+        return
+    print_table(
+        [
+            {"attack": cost.attack, "time": duration(cost.seconds), "for": "; ".join(cost.rows)}
+            for cost in costs
+        ]
+    )
+    click.echo(f"all together: {duration(sum(cost.seconds for cost in costs))}")
+
+
+def _print(table: "RobustnessTable", *, layout: str, as_json: bool) -> None:
+    """Print the table."""
     if as_json:
         click.echo(json.dumps(table.summary(), indent=1))
     elif layout == "text":

@@ -12,8 +12,13 @@ HEADINGS = ("system", "attack", "threat model", "n", "accuracy", "95 % interval"
 
 def to_text(rows: Sequence[RobustnessRow], *, title: str = "") -> str:
     """Return an aligned table for a terminal, with the title above it."""
-    cells = [list(HEADINGS), *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    return text_table(HEADINGS, [_cells(row) for row in rows], title=title)
+
+
+def text_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> str:
+    """Return cells as an aligned table for a terminal, with the title above it."""
+    cells = [list(headings), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(line.rstrip() for line in ([title] if title else []) + lines)
@@ -21,11 +26,14 @@ def to_text(rows: Sequence[RobustnessRow], *, title: str = "") -> str:
 
 def to_markdown(rows: Sequence[RobustnessRow], *, title: str = "") -> str:
     """Return a Markdown table, with the title as a paragraph above it."""
-    lines = [
-        HEADINGS,
-        ("---", "---", "---", "--:", "--:", "---", "--:", "---"),
-        *(_cells(row) for row in rows),
-    ]
+    return markdown_table(HEADINGS, "lllrrlrl", [_cells(row) for row in rows], title=title)
+
+
+def markdown_table(
+    headings: Sequence[str], sides: str, rows: Sequence[Sequence[str]], *, title: str = ""
+) -> str:
+    """Return cells as a Markdown table; `sides` has "l" or "r" for each column."""
+    lines = [headings, ["--:" if side == "r" else "---" for side in sides], *rows]
     table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
     return "\n".join(([title, ""] if title else []) + table) + "\n"
 

@@ -12,11 +12,20 @@ from numpy.typing import NDArray
 
 from sleepdefense.errors import EvaluationError
 from sleepdefense.evaluation.metrics import robust_distance, within
-from sleepdefense.evaluation.render import to_csv, to_latex, to_markdown, to_text
+from sleepdefense.evaluation.render import (
+    markdown_table,
+    text_table,
+    to_csv,
+    to_latex,
+    to_markdown,
+    to_text,
+)
 from sleepdefense.evaluation.rows import RobustnessRow, WorstCase, count_standing
+from sleepdefense.evaluation.views import HEADINGS, norm_summary, summary_cells
 from sleepdefense.evaluation.worst import worst_cases
 
 CLEAN = "clean"
+WORST = "All attacks of a norm together, image by image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,12 +120,18 @@ class RobustnessTable:
         return worst_cases(self, threat_model, epsilon=epsilon)
 
     def __str__(self) -> str:
-        """The table for a terminal."""
-        return to_text(self.rows, title=self.title)
+        """The table, what stands in the worst case and what the checks found, for a terminal."""
+        parts = [to_text(self.rows, title=self.title)]
+        if lines := [summary_cells(line) for line in norm_summary(self)]:
+            parts.append(text_table(HEADINGS, lines, title=WORST))
+        return "\n\n".join(parts)
 
     def markdown(self) -> str:
-        """Return the table in Markdown."""
-        return to_markdown(self.rows, title=self.title)
+        """Return the table, what stands in the worst case and what the checks found, in Markdown."""
+        parts = [to_markdown(self.rows, title=self.title)]
+        if lines := [summary_cells(line) for line in norm_summary(self)]:
+            parts.append(markdown_table(HEADINGS, "llrrrlrl", lines, title=WORST))
+        return "\n".join(parts)
 
     def csv(self) -> str:
         """Return all fields of all rows as CSV."""

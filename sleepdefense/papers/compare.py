@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sleepdefense.attacks.parse import parse_attack
 from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation.metrics import median_distance, within
+from sleepdefense.evaluation.render import markdown_table, text_table
 from sleepdefense.evaluation.results import CLEAN, RobustnessTable
 from sleepdefense.evaluation.rows import count_standing
 from sleepdefense.evaluation.systems import OBLIVIOUS
@@ -149,18 +150,12 @@ def _line(
 
 def compared_markdown(lines: Sequence[ComparedRow], *, title: str = "") -> str:
     """Return the comparison as a Markdown table."""
-    rows = ["| " + " | ".join(HEADINGS) + " |", "| --- | --: | --: | --: | --- | --: | --- |"]
-    rows += ["| " + " | ".join(cells) + " |" for cells in map(compared_cells, lines)]
-    return "\n".join(([title, ""] if title else []) + rows) + "\n"
+    return markdown_table(HEADINGS, "lrrrlrl", [compared_cells(line) for line in lines], title=title)
 
 
 def compared_text(lines: Sequence[ComparedRow], *, title: str = "") -> str:
     """Return the comparison as an aligned table for a terminal."""
-    cells = [list(HEADINGS), *(list(compared_cells(line)) for line in lines)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
-    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-    shown.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in ([title] if title else []) + shown)
+    return text_table(HEADINGS, [compared_cells(line) for line in lines], title=title)
 
 
 def compared_cells(line: ComparedRow) -> tuple[str, ...]:

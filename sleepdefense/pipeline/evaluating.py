@@ -5,71 +5,52 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from sleepdefense.data import load_data
+from sleepdefense.data import ImageSet, load_data
 from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation import RobustnessTable, evaluate
+from sleepdefense.evaluation.estimate import Estimate, estimate_costs
+from sleepdefense.evaluation.runner import AbstractRunner
+from sleepdefense.evaluation.systems import make_system
 from sleepdefense.models import AbstractPurifier, Purified, awake_from_file
 from sleepdefense.pipeline.context import Progress, fixed_arithmetic
 
-THREAT_MODELS = ("all", "oblivious", "white-box")
+ALL_MODELS = "all"
 
 
 class _Seen(nn.Module):
     """A system whose attacks are limited to one threat model."""
 
-    def __init__(self, system: Purified, threat_model: str) -> None:
+    def __init__(self, system: nn.Module, threat_model: str, surface: nn.Module) -> None:
         super().__init__()
         self.system = system
         self.threat_model = threat_model
+        self.surface = surface
 
     def forward(self, image: Tensor) -> Tensor:
         logits: Tensor = self.system(image)
         return logits
 
     def attack_surfaces(self) -> Mapping[str, nn.Module]:
-        return {self.threat_model: self.system.attack_surfaces()[self.threat_model]}
+        return {self.threat_model: self.surface}
 
 
-@fixed_arithmetic()
-def evaluate_step(
-    checkpoint: Path,
-    *,
-    attacks: str,
-    data_name: str,
-    classifier: Path | None = None,
-    out: Path | None = None,
-    threat_model: str = "all",
-    data_dir: Path | None = None,
-    limit: int | None = None,
-    batch_size: int = 250,
-    seed: int = 0,
-    resume: bool = False,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> RobustnessTable:
-    """Attack the network of a checkpoint on test images.
+def system_from_files(
+    checkpoint: Path, *, classifier: Path | None = None, threat_model: str = ALL_MODELS
+) -> nn.Module:
+    """Put together what is evaluated.
 
     Args:
-        checkpoint: Of kind "awake".
-        attacks: Names with commas between, or a profile.
-        data_name: Data set.
-        classifier: For a purifier: checkpoint of what classifies its images.
-        out: File for the results; None keeps them in memory only.
-        threat_model: "all", or "oblivious" or "white-box" alone.
-        data_dir: Where data sets lie.
-        limit: Test images, the first so many.
-        batch_size: Images attacked at once.
-        seed: Of the random parts.
-        resume: Go on from `out`.
-        force: Overwrite `out`.
-        progress: Told after every batch.
+        checkpoint: Of kind "awake", or a published weight file.
+        classifier: For a purifier: what classifies its images.
+        threat_model: "all", or the one in which gradients are followed.
 
     Returns:
-        The table.
+        The system, in evaluation mode.
 
     Raises:
-        ConfigError: A purifier without classifier, a classifier with one, or `out` exists.
-        CheckpointError: A checkpoint is damaged or of another kind.
+        ConfigError: A purifier without classifier, a classifier with one, or a threat model that the system
+            does not have.
+        CheckpointError: A file is damaged or of another kind.
     """
     model = awake_from_file(checkpoint)
     system: nn.Module = model
@@ -78,28 +59,92 @@ def evaluate_step(
             raise ConfigError(
                 f"'{checkpoint}' holds a purifier ({model.name}), which classifies nothing: add --classifier"
             )
-        behind = awake_from_file(classifier)
-        purified = Purified(model, behind)
-        system = purified if threat_model == "all" else _Seen(purified, threat_model)
+        system = Purified(model, awake_from_file(classifier))
     elif classifier is not None:
         raise ConfigError(f"'{checkpoint}' holds a classifier ({model.name}): leave out --classifier")
-    elif threat_model == "oblivious":
+    if threat_model == ALL_MODELS:
+        return system
+    surfaces = make_system(checkpoint.stem, system).surfaces
+    surface = surfaces.get(threat_model)
+    if surface is None or not isinstance(surface, nn.Module):
         raise ConfigError(
-            f"'{checkpoint}' holds a classifier ({model.name}): nothing stands before it that an "
-            "attack could be oblivious of"
+            f"'{checkpoint}' ({model.name}) has no threat model '{threat_model}': "
+            f"it has {', '.join(surfaces)}"
         )
+    return _Seen(system, threat_model, surface)
+
+
+def evaluation_data(data_name: str, *, data_dir: Path | None, limit: int | None) -> ImageSet:
+    """Return the test images, the first `limit` of them."""
+    _, test = load_data(data_name, data_dir=data_dir, limit=1, test_limit=limit)
+    return test
+
+
+@fixed_arithmetic()
+def estimate_step(system: nn.Module, test: ImageSet, attacks: str, *, name: str) -> tuple[Estimate, ...]:
+    """Tell what an evaluation will cost, by timing a few passes."""
+    return estimate_costs({name: system}, test, attacks)
+
+
+@fixed_arithmetic()
+def evaluate_step(
+    system: nn.Module,
+    test: ImageSet,
+    attacks: str,
+    *,
+    name: str,
+    out: Path | None = None,
+    batch_size: int = 250,
+    seed: int = 0,
+    cascade: bool = False,
+    max_seconds: float | None = None,
+    note: str = "",
+    resume: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+    runner: AbstractRunner | None = None,
+) -> RobustnessTable:
+    """Attack a system on test images.
+
+    Args:
+        system: What `system_from_files` returns.
+        test: Images and labels.
+        attacks: Names with commas between, or a profile.
+        name: What the table calls the system.
+        out: File for the results; None keeps them in memory only.
+        batch_size: Images attacked at once.
+        seed: Of the random parts.
+        cascade: Spare attacks the images that are down already.
+        max_seconds: Stop after this time; what is finished is kept.
+        note: What a reader must know of the scale.
+        resume: Go on from `out`.
+        force: Overwrite `out`.
+        progress: Told after every batch.
+        runner: Who does the work; by default this process.
+
+    Returns:
+        The table.
+
+    Raises:
+        ConfigError: `out` exists, or a setting is out of range.
+        CheckpointError: A file is damaged or of another kind.
+        UnfinishedError: Time is up.
+    """
     if out is not None and out.exists() and not resume:
         if not force:
             raise ConfigError(f"'{out}' exists: go on with --resume, or start anew with --force")
         out.unlink()
-    _, test = load_data(data_name, data_dir=data_dir, limit=1, test_limit=limit)
     return evaluate(
         system,
         test,
         attacks,
         seed=seed,
         batch_size=batch_size,
+        cascade=cascade,
+        max_seconds=max_seconds,
         resume=out,
-        name=checkpoint.stem,
+        name=name,
+        note=note,
         progress=progress,
+        runner=runner,
     )

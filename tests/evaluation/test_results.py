@@ -209,7 +209,8 @@ def test_text_is_aligned(table):
     assert " ".join(lines[4].split()) == "s A white-box 4 50.00 % 15.0 - 85.0 inf Linf ok"
     assert " ".join(lines[7].split()) == "s D white-box 0 - - - error: it broke"
     assert " ".join(lines[3].split()) == "s clean none 4 75.00 % 30.1 - 95.4 - ok"
-    assert len(lines) == 3 + len(table.rows)
+    assert lines[3 + len(table.rows)] == ""
+    assert lines[4 + len(table.rows)] == "All attacks of a norm together, image by image"
 
 
 def test_markdown(table):
@@ -217,7 +218,10 @@ def test_markdown(table):
     assert lines[0] == table.title
     assert lines[2].startswith("| system | attack | threat model | n | accuracy |")
     assert lines[5] == "| s | A | white-box | 4 | 50.00 % | 15.0 - 85.0 | inf Linf | ok |"
-    assert {line.count("|") for line in lines[2:]} == {9}
+    assert {line.count("|") for line in lines[2:]} == {9, 0}
+    assert "| s | Linf | 3 | 4 | 25.00 % | 4.6 - 69.9 | 0.25 | - |" in lines
+    assert "| s | L2 | 1 | 4 | 50.00 % | 15.0 - 85.0 | inf | D |" in lines
+    assert "| s | any norm | 4 | 4 | 0.00 % | 0.0 - 49.0 | - | D |" in lines
 
 
 def test_csv_has_every_field_in_full(table):
