@@ -66,14 +66,10 @@ class Attempt(NamedTuple):
     Attributes:
         images: Attacked images, (batch, channel, height, width).
         without_gradient: Images without a gradient at the start, (batch,).
-        forward: Images shown to the member.
-        backward: Images for which a gradient was taken.
     """
 
     images: Images
     without_gradient: Bool[Tensor, " batch"]
-    forward: int
-    backward: int
 
 
 class BestOf(NamedTuple):
@@ -84,15 +80,13 @@ class BestOf(NamedTuple):
             image as it was.
         winner: Number of the member that it comes from, (batch,); -1 where none succeeded.
         without_gradient: Images that had no gradient in any member, (batch,).
-        forward: Images shown to all members and to the judge.
-        backward: Images for which a gradient was taken.
+        judged: Images shown to the judge.
     """
 
     images: Images
     winner: Int[Tensor, " batch"]
     without_gradient: Bool[Tensor, " batch"]
-    forward: int
-    backward: int
+    judged: int
 
 
 def attack_members(
@@ -123,7 +117,6 @@ def attack_members(
     least = torch.full(labels.shape, torch.inf, dtype=torch.float64, device=images.device)
     winner = torch.full_like(labels, -1)
     without_gradient = torch.ones_like(labels, dtype=torch.bool)
-    forward = backward = 0
     for number, (name, member) in enumerate(zip(surface.names, surface.members, strict=True)):
         try:
             attempt = attack(member)
@@ -138,9 +131,7 @@ def attack_members(
         least = torch.where(is_better, moved, least)
         winner = torch.where(is_better, number, winner)
         without_gradient = without_gradient & attempt.without_gradient
-        forward += attempt.forward + len(images)
-        backward += attempt.backward
-    return BestOf(best, winner, without_gradient, forward, backward)
+    return BestOf(best, winner, without_gradient, judged=len(surface.names) * len(images))
 
 
 @torch.no_grad()
