@@ -59,8 +59,8 @@ class DaskRunner(AbstractRunner):
         self._check_versions(address)
         num_threads = sum(self._client.nthreads().values())
         self.capacity = CELLS_PER_THREAD * max(1, num_threads)
-        self._tasks: dict[int, Future] = {}
-        self._keys: dict[str, CellKey] = {}
+        self._tasks: dict[int, Future[Any]] = {}
+        self._keys: dict[Any, CellKey] = {}
         self._shapes: dict[CellKey, Batch] = {}
         self._finished = as_completed(loop=self._client.loop)
 
