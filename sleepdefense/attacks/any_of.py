@@ -137,7 +137,7 @@ def attack_members(
 @torch.no_grad()
 def _is_wrong(judge: nn.Module, images: Images, labels: Labels) -> Bool[Tensor, " batch"]:
     with evaluation_mode(judge):
-        logits = judge(images)
+        logits: Tensor = judge(images)
     if not bool(logits.isfinite().all()):
         raise EvaluationError("the judge's logits are not finite")
     return logits.argmax(1) != labels
