@@ -17,10 +17,25 @@ from sleepdefense.attacks.profiles import PROFILES as PROFILES
 from sleepdefense.attacks.profiles import QUICK_TRAINING as QUICK_TRAINING
 
 if TYPE_CHECKING:
+    from sleepdefense.attacks.any_of import AnyOf as AnyOf
+    from sleepdefense.attacks.bpda import BPDA as BPDA
     from sleepdefense.attacks.build import perturb as perturb
+    from sleepdefense.attacks.eot import EOT as EOT
+    from sleepdefense.attacks.losses import LOSSES as LOSSES
+    from sleepdefense.attacks.losses import attack_loss as attack_loss
     from sleepdefense.attacks.pairs import adversarial_pairs as adversarial_pairs
+    from sleepdefense.attacks.refinement import refine_binarised as refine_binarised
 
-_ON_FIRST_USE = {"perturb": "build", "adversarial_pairs": "pairs"}
+_ON_FIRST_USE = {
+    "BPDA": "bpda",
+    "EOT": "eot",
+    "LOSSES": "losses",
+    "AnyOf": "any_of",
+    "adversarial_pairs": "pairs",
+    "attack_loss": "losses",
+    "perturb": "build",
+    "refine_binarised": "refinement",
+}
 
 
 def __getattr__(name: str) -> Any:

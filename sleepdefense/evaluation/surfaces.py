@@ -13,7 +13,7 @@ from torch import nn
 
 from sleepdefense.attacks.any_of import AnyOf
 from sleepdefense.attacks.eot import EOT, DrawsOnce
-from sleepdefense.attacks.refine_binarised import refine_binarised
+from sleepdefense.attacks.refinement import refine_binarised
 from sleepdefense.models.binarised import BinarisesInput
 from sleepdefense.shapes import Images, Logits
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleepdefense.attacks.distance import distances
-from sleepdefense.attacks.refine_binarised import refine_binarised
+from sleepdefense.attacks.refinement import refine_binarised
 
 # dyadic and other thresholds; pixels lie at them, next to them and anywhere
 THRESHOLDS = (0.5, 0.3, 0.1, 1.0)
