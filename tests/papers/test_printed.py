@@ -54,3 +54,20 @@ def test_unknown_names_are_told():
         printed_column("dim2022:cnn")
     with pytest.raises(ConfigError, match="prints nothing for ''"):
         printed_column("dim2022")
+
+
+def test_averages_of_the_sleep_paper_that_fit_their_rows():
+    """Which averages cannot be those of their rows is a fact worth keeping in sight."""
+    wrong = set()
+    for system in printed_columns("talafha2023"):
+        cells = printed_column(f"talafha2023:{system}").cells
+        for row, cell in cells.items():
+            if not row.endswith(" average"):
+                continue
+            start = row.removesuffix("average")
+            parts = [each.value for name, each in cells.items() if name.startswith(start) and name != row]
+            if not any(math.isnan(part) for part in parts) and abs(sum(parts) / len(parts) - cell.value) > 0.05:
+                wrong.add((row, system))
+    assert ("4 mnist average", "No defense") in wrong
+    assert ("5 fashion-mnist average", "No attack") in wrong
+    assert ("4 mnist average", "Defense-VAE") not in wrong
