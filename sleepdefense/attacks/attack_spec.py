@@ -26,7 +26,7 @@ class AttackSpec:
         settings: Everything else that can be set.
         strength: Which setting the short form "FGSM:0.3" sets.
         access: What it asks of the model: "gradient", "query" (outputs only), or "none" (it never looks).
-        is_random: Whether it draws random numbers.
+        is_random: Whether it draws random numbers, in its usual settings and on a model with gradients.
         is_iterative: Whether it takes more than one step.
         minimises: Whether it looks for the nearest wrong image, rather than for one in the ball.
         needs_start: Whether it starts from another image, one to which the model gives another label.

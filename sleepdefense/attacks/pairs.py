@@ -17,6 +17,7 @@ from sleepdefense.attacks.fingerprint import difference, module_digest, versions
 from sleepdefense.attacks.noise import derive_seed
 from sleepdefense.attacks.parse import parse_attacks
 from sleepdefense.attacks.profiles import QUICK_TRAINING
+from sleepdefense.attacks.starting import StartingPool, make_pool
 from sleepdefense.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.data.pairs import PairSet, to_8_bit
@@ -24,6 +25,8 @@ from sleepdefense.errors import ConfigError, DataError
 
 Progress = Callable[[int, int, str], None]
 """Called with the number of finished batches, their total, and what was done last."""
+
+_NUM_STARTS = 512
 
 
 def adversarial_pairs(
@@ -78,6 +81,7 @@ def adversarial_pairs(
         parts.mkdir(parents=True, exist_ok=True)
     num_batches = -(-len(train) // batch_size)
     noisy = np.empty((len(specs), *shape), np.uint8)
+    pool = _pool(classifier, train) if any(spec.needs_start for spec in specs) else None
     for number, spec in enumerate(specs):
         part = None if parts is None else parts / f"{spec.key}.h5"
         wanted = {**common, "attacks": [str(spec)]}
@@ -88,7 +92,7 @@ def adversarial_pairs(
             continue
         for first in range(0, len(train), batch_size):
             last = min(len(train), first + batch_size)
-            noisy[number, first:last] = _attack_part(spec, classifier, train, first, last, seed)
+            noisy[number, first:last] = _attack_part(spec, classifier, train, first, last, seed, pool)
             if last == len(train) and part is not None:
                 _save(part, wanted, noisy[number : number + 1])
             report(first // batch_size + 1, spec.label)
@@ -111,8 +115,20 @@ class _Report:
             self.progress(self.before + done, self.total, label)
 
 
+def _pool(classifier: nn.Module, train: ImageSet) -> StartingPool:
+    """Take the first training images as a start for attacks that need one."""
+    weight = next(classifier.parameters(), torch.empty(0))
+    return make_pool(classifier, train.images[:_NUM_STARTS].to(weight.device))
+
+
 def _attack_part(
-    spec: AttackSpec, classifier: nn.Module, train: ImageSet, first: int, last: int, seed: int
+    spec: AttackSpec,
+    classifier: nn.Module,
+    train: ImageSet,
+    first: int,
+    last: int,
+    seed: int,
+    pool: StartingPool | None,
 ) -> NDArray[np.uint8]:
     """Attack the images from `first` up to `last` and round them to 8 bits."""
     weight = next(classifier.parameters(), torch.empty(0))
@@ -123,6 +139,7 @@ def _attack_part(
         train.labels[first:last].to(weight.device),
         index=torch.arange(first, last),
         seed=derive_seed(seed, "pairs"),
+        pool=pool,
     )
     return to_8_bit(attacked).cpu().numpy()
 

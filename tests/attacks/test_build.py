@@ -1,32 +1,39 @@
+import functools
+from typing import NamedTuple
+
+import numpy as np
 import pytest
 import torch
 from quadrants import Quadrants, make_images
+from small_attacks import COMPILED, FAST, Sums, pool_for
+from small_attacks import attack as attack_some
 from torch import nn
 from torch.testing import assert_close
 
-from sleepdefense.attacks import ATTACKS, AttackSpec, find_attack, perturb
-from sleepdefense.attacks.build import attack_batch
+from sleepdefense.attacks import AttackSpec, find_attack, perturb
+from sleepdefense.attacks.any_of import AnyOf
+from sleepdefense.attacks.build import AttackedBatch, attack_batch
+from sleepdefense.attacks.distance import distances
 from sleepdefense.attacks.noise import normal_noise, sign_noise, uniform_noise
 from sleepdefense.errors import ConfigError, EvaluationError
 
-# a few steps do on images of 64 pixels
-FEW_STEPS = {"CW": {"steps": 10}, "CW-strong": {"steps": 25, "binary_search_steps": 3, "learning_rate": 0.2}}
-RUNNING = ["FGSM", "RAND+FGSM", "PGD", "CW", "CW-strong", "GaussianNoise", "GaussianBlur", "SaltAndPepper"]
-QUICK = [
-    spec.with_settings(**FEW_STEPS.get(spec.title, {}))
-    for spec in ATTACKS.values()
-    if spec.title
-    in ("FGSM", "RAND+FGSM", "PGD", "CW", "CW-strong", "GaussianNoise", "GaussianBlur", "SaltAndPepper")
+EVERY = [*FAST, *(pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED)]
+GRADIENT_ATTACKS = [
+    *(spec for spec in FAST if spec.needs_gradient),
+    *(pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED),
 ]
-GRADIENT_ATTACKS = [spec for spec in QUICK if spec.needs_gradient]
-STRONG = next(spec for spec in QUICK if spec.name == "CW-strong")
-RANDOM_ATTACKS = ["RAND+FGSM", "PGD", "GaussianNoise", "SaltAndPepper"]
+STRONG = next(spec for spec in FAST if spec.name == "CW-strong")
+RANDOM_ATTACKS = [spec for spec in FAST if spec.is_random]
+# images with one bright quarter stay what they are under noise and blur
+HARMLESS = ("Repeated", "ClippingAwareRepeated", "LinearSearchGaussianBlur")
 
 
-def attack(spec, model, data, *, first=0, last=None, seed=0):
-    part = slice(first, last)
-    index = torch.arange(len(data))[part]
-    return perturb(spec, model, data.images[part], data.labels[part], index=index, seed=seed)
+def title(spec):
+    return spec.title if isinstance(spec, AttackSpec) else None
+
+
+def attack(spec, model, data, **more):
+    return attack_some(spec, model, data, **more).images
 
 
 class Linear(nn.Module):
@@ -40,77 +47,180 @@ class Linear(nn.Module):
         return image.flatten(1) @ self.weight.T
 
 
-@pytest.mark.parametrize("spec", QUICK, ids=lambda spec: spec.name)
-def test_every_attack_stays_in_its_budget(spec, classifier, data):
-    attacked = attack(spec, classifier, data)
-    change = (attacked.double() - data.images.double()).flatten(1)
+class Outcome(NamedTuple):
+    """What one run of an attack on a module did, to it and to everything around it."""
+
+    batch: AttackedBatch
+    model: nn.Module
+    weights: dict[str, torch.Tensor]
+    generators: list[object]
+    shown: list[int]
+
+
+def generators():
+    numpy = np.random.get_state()  # noqa: NPY002
+    return [torch.get_rng_state().tolist(), numpy[1].tolist(), numpy[2:]]
+
+
+@functools.cache
+def run_once(spec):
+    model = Quadrants()
+    model.norm.eval()
+    model.sums.weight.requires_grad_(False)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    pool = pool_for(model.eval()) if spec.needs_start else None
+    model.train()
+    model.norm.eval()
+    shown = []
+    model.register_forward_hook(lambda module, given, result: shown.append(len(given[0])))
+    before = generators()
+    batch = attack_some(spec, model, make_images(12), pool=pool)
+    return Outcome(batch, model, weights, [before, generators()], shown)
+
+
+@functools.cache
+def run_exactly(spec):
+    return attack(spec, Sums(), make_images(12))
+
+
+@pytest.mark.parametrize("spec", EVERY, ids=title)
+def test_every_attack_stays_in_its_budget(spec, data):
+    attacked = run_once(spec).batch.images
     assert attacked.dtype == torch.float32
     assert not attacked.requires_grad
     assert attacked.min() >= 0
     assert attacked.max() <= 1
-    assert bool((change.abs().amax(1) > 0).all())
-    if spec.norm == "Linf":
-        assert change.abs().max() <= spec.epsilon * (1 + 1e-5) + 2**-23
+    distance = distances(data.images, attacked, spec.norm)
+    if spec.epsilon is not None and not spec.minimises:
+        assert distance.max() <= spec.epsilon * (1 + 1e-5) + 2**-23
+    changed = int((distance > 0).sum())
+    assert changed > 0 or spec.name.startswith(HARMLESS)
 
 
-@pytest.mark.parametrize("spec", GRADIENT_ATTACKS, ids=lambda spec: spec.name)
+SEARCHES = [spec for spec in FAST if spec.minimises and spec.access != "none"]
+LONG_SEARCHES = [pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED]
+
+
+@pytest.mark.parametrize("spec", [*SEARCHES, *LONG_SEARCHES], ids=title)
+def test_what_a_search_gives_back_is_wrong_or_unchanged(spec, classifier, data):
+    attacked = run_once(spec).batch.images
+    with torch.no_grad():
+        is_wrong = classifier(attacked).argmax(1) != data.labels
+    is_unchanged = (attacked == data.images).flatten(1).all(1)
+    assert bool((is_wrong ^ is_unchanged).all())
+    assert int(is_wrong.sum()) >= 6 or spec.name.startswith(HARMLESS)
+
+
+@pytest.mark.parametrize("spec", GRADIENT_ATTACKS, ids=title)
 def test_every_gradient_attack_succeeds(spec, classifier, data):
     with torch.no_grad():
         assert torch.equal(classifier(data.images).argmax(1), data.labels)
-        predicted = classifier(attack(spec, classifier, data)).argmax(1)
+        predicted = classifier(run_once(spec).batch.images).argmax(1)
     assert not bool((predicted == data.labels).any())
 
 
-@pytest.mark.parametrize("spec", QUICK, ids=lambda spec: spec.name)
-def test_splitting_the_batch_changes_nothing(spec, classifier, data):
-    whole = attack(spec, classifier, data)
-    pieces = torch.cat(
-        [attack(spec, classifier, data, first=a, last=b) for a, b in ((0, 1), (1, 7), (7, 12))]
-    )
-    # sums inside the model may round otherwise in other batches, which huge steps of CW carry on
-    assert_close(whole, pieces, atol=2e-3 if spec.minimises else 1e-6, rtol=0)
+@pytest.mark.parametrize("spec", EVERY, ids=title)
+def test_the_global_generators_are_left_alone(spec):
+    before, after = run_once(spec).generators
+    assert before == after
 
 
-@pytest.mark.parametrize("name", RANDOM_ATTACKS)
-def test_random_parts_follow_the_seed(name, classifier, data):
-    spec = find_attack(name)
-    first = attack(spec, classifier, data, seed=1)
-    torch.manual_seed(99)
-    assert torch.equal(first, attack(spec, classifier, data, seed=1))
-    assert not torch.equal(first, attack(spec, classifier, data, seed=2))
-
-
-@pytest.mark.parametrize("spec", QUICK, ids=lambda spec: spec.name)
-def test_the_global_generator_is_left_alone(spec, classifier, data):
-    before = torch.get_rng_state()
-    attack(spec, classifier, data)
-    assert torch.equal(before, torch.get_rng_state())
-
-
-@pytest.mark.parametrize("spec", QUICK, ids=lambda spec: spec.name)
-def test_the_model_is_left_as_it_was(spec, data):
-    model = Quadrants()
-    model.norm.eval()
-    model.sums.weight.requires_grad_(False)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    attack(spec, model, data)
-    assert [part.training for part in (model, model.sums, model.norm, model.drop)] == [
-        True,
-        True,
-        False,
-        True,
-    ]
+@pytest.mark.parametrize("spec", EVERY, ids=title)
+def test_the_model_is_left_as_it_was(spec):
+    outcome = run_once(spec)
+    model = outcome.model
+    parts = (model, model.sums, model.norm, model.drop)
+    assert [part.training for part in parts] == [True, True, False, True]
     assert [weight.requires_grad for weight in model.parameters()] == [False, True, True]
     assert all(weight.grad is None for weight in model.parameters())
-    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(torch.equal(outcome.weights[name], value) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("spec", GRADIENT_ATTACKS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", EVERY, ids=title)
+def test_what_is_asked_of_the_model_is_counted(spec):
+    outcome = run_once(spec)
+    assert outcome.batch.forward == sum(outcome.shown)
+    assert (outcome.batch.forward > 0) == (spec.access != "none")
+    assert (outcome.batch.backward > 0) == (spec.access == "gradient")
+
+
+@pytest.mark.parametrize("spec", [spec for spec in FAST if spec.name != "AutoAttack"], ids=title)
+def test_splitting_the_batch_changes_nothing(spec, data):
+    spec = spec.with_settings(steps=320) if spec.name == "Boundary" else spec  # it adapts from the 300th on
+    pieces = torch.cat([attack(spec, Sums(), data, first=a, last=b) for a, b in ((0, 1), (1, 12))])
+    assert_close(run_exactly(spec), pieces, atol=1e-6, rtol=0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("spec", COMPILED, ids=title)
+def test_splitting_the_batch_changes_nothing_for_compiled_attacks(spec, data):
+    pieces = torch.cat([attack(spec, Sums(), data, first=a, last=b) for a, b in ((0, 1), (1, 12))])
+    assert_close(run_exactly(spec), pieces, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("spec", RANDOM_ATTACKS, ids=title)
+def test_random_parts_follow_the_seed(spec, data):
+    first = run_exactly(spec)
+    torch.manual_seed(99)
+    if spec.name == "AutoAttack":  # which has no test of split batches
+        assert torch.equal(first, attack(spec, Sums(), data))
+    other = attack(spec, Sums(), data, seed=2)
+    finds_nothing = torch.equal(first, data.images) and torch.equal(other, data.images)
+    assert not torch.equal(first, other) or finds_nothing
+
+
+@pytest.mark.parametrize("spec", GRADIENT_ATTACKS, ids=title)
 def test_a_callable_is_attacked_like_its_module(spec, classifier, data):
+    first = 10 if spec.name != "AutoAttack" else 0
     with torch.no_grad():
-        attacked = attack(spec, lambda images: classifier(images), data)
-    assert torch.equal(attacked, attack(spec, classifier, data))
+        attacked = attack(spec, lambda images: classifier(images), data, first=first)
+    assert torch.equal(attacked, attack(spec, classifier, data, first=first))
     assert all(weight.grad is None for weight in classifier.parameters())
+
+
+class Pale(nn.Module):
+    """Says 1 where no pixel is bright."""
+
+    def forward(self, image):
+        return torch.stack([image.flatten(1).amax(1), torch.full((len(image),), 0.8)], 1)
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+def test_blur_goes_as_far_as_it_must(norm, data):
+    images = torch.zeros(3, 1, 8, 8)
+    images[:, 0, 4, 4] = torch.tensor([1.0, 0.81, 0.7])
+    spec = find_attack(f"{norm}:LinearSearchGaussianBlur").with_settings(steps=100)
+    labels = torch.tensor([0, 0, 1])
+    attacked = attack_batch(spec, Pale(), images, labels, index=torch.arange(3), seed=0).images
+    brightest = attacked.flatten(1).amax(1)
+    assert 0.5 < brightest[0] < 0.8
+    assert 0.5 < brightest[1] < 0.8
+    assert torch.equal(attacked[2], images[2])
+
+
+@pytest.mark.parametrize("name", ["L2:RepeatedAdditiveGaussianNoise", "Linf:RepeatedAdditiveUniformNoise"])
+def test_noise_that_is_tried_often_stops_where_it_succeeds(name):
+    images = torch.full((6, 1, 8, 8), 0.79)
+    labels = torch.ones(6, dtype=torch.int64)
+    once = attack_batch(
+        find_attack(name).with_settings(epsilon=0.05, repeats=1),
+        Pale(),
+        images,
+        labels,
+        index=torch.arange(6),
+        seed=0,
+    )
+    often = attack_batch(
+        find_attack(name).with_settings(epsilon=0.05, repeats=50),
+        Pale(),
+        images,
+        labels,
+        index=torch.arange(6),
+        seed=0,
+    )
+    found = [Pale()(batch.images).argmax(1) == 0 for batch in (once, often)]
+    assert bool(found[1].all())
+    assert torch.equal(once.images[found[0]], often.images[found[0]])
 
 
 def test_fgsm_by_hand():
@@ -202,7 +312,14 @@ def test_a_search_with_a_budget_puts_back_what_is_too_far(classifier, data):
     free = attack(STRONG, classifier, data)
     distance = (free - data.images).flatten(1).norm(dim=1)
     epsilon = float(distance.median())
-    bounded = attack(STRONG.with_settings(epsilon=epsilon), classifier, data)
+    bounded = perturb(
+        STRONG.with_settings(epsilon=epsilon),
+        classifier,
+        data.images,
+        data.labels,
+        index=torch.arange(12),
+        seed=0,
+    )
     is_near = distance <= epsilon
     assert 0 < int(is_near.sum()) < len(data)
     assert torch.equal(bounded[is_near], free[is_near])
@@ -243,7 +360,7 @@ class Saturated(nn.Module):
         return 1e5 * self.model(image)
 
 
-@pytest.mark.parametrize("spec", GRADIENT_ATTACKS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", GRADIENT_ATTACKS, ids=title)
 @pytest.mark.parametrize(
     ("model", "message"),
     [(NoGradient(), "logits have no gradient"), (Constant(), "logits do not depend on the image")],
@@ -279,12 +396,170 @@ def test_images_that_are_wrong_anyway_are_no_warning(classifier, data):
     assert int(batch.without_gradient.sum()) == 0
 
 
-def test_a_failure_inside_foolbox_is_named(classifier, data):
-    with pytest.raises(EvaluationError, match=r"attack 'FGSM 0\.3' failed inside foolbox"):
-        perturb(find_attack("FGSM"), classifier, data.images * 2, data.labels, index=torch.arange(12), seed=0)
+@pytest.mark.parametrize("spec", FAST, ids=title)
+def test_images_outside_the_range_are_refused(spec, classifier, data):
+    with pytest.raises(EvaluationError, match=r"images under attack must lie in \[0, 1\], got .* to 1\.79"):
+        perturb(spec, classifier, data.images * 2, data.labels, index=torch.arange(12), seed=0)
+
+
+def test_rounding_beyond_the_range_is_clamped(classifier, data):
+    images = data.images.clone()
+    images[:, 0, 0, 0] = 1 + 1e-6
+    spec = find_attack("DDN").with_settings(steps=20)
+    attacked = perturb(spec, classifier, images, data.labels, index=torch.arange(12), seed=0)
+    assert attacked.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "spec", [find_attack("PGD"), find_attack("L2:DDN"), find_attack("L0:FMN")], ids=title
+)
+def test_other_types_of_numbers_are_taken(spec, classifier, data):
+    usual = attack(spec, classifier, data)
+    index = torch.arange(12, dtype=torch.int32)
+    attacked = perturb(
+        spec, classifier, data.images.double(), data.labels.to(torch.int32), index=index, seed=0
+    )
+    assert attacked.dtype == torch.float64
+    assert_close(attacked.float(), usual if spec.title == "PGD" else attacked.float())
+
+
+class OneClass(nn.Module):
+    def forward(self, image):
+        return Sums()(image)[:, :1]
+
+
+def test_a_failure_inside_a_library_is_named(data):
+    message = "attack 'L2:DeepFool 1.5' failed inside its library: expected the model output .* 2 classes"
+    with pytest.raises(EvaluationError, match=message):
+        attack(find_attack("L2:DeepFool"), OneClass(), data)
+
+
+class NotNumbers(nn.Module):
+    def forward(self, image):
+        logits = Sums()(image)
+        return torch.where(image[:, :, 0, 0] > 0.5, torch.nan, logits)
+
+
+@pytest.mark.parametrize("spec", [spec for spec in FAST if spec.access != "none"], ids=title)
+def test_logits_that_are_not_numbers_are_an_error(spec, data):
+    with pytest.raises(EvaluationError, match=r"logits are not numbers for \d+ of \d+ images"):
+        attack(spec, NotNumbers(), data, pool=pool_for(Sums()))
+
+
+class Detached(nn.Module):
+    def forward(self, image):
+        return Sums()(image.detach())
+
+
+@pytest.mark.parametrize("spec", [spec for spec in FAST if spec.access == "query"], ids=title)
+def test_queries_need_no_gradient(spec, data):
+    assert torch.equal(attack(spec, Detached(), data), run_exactly(spec))
+
+
+class Stubborn(nn.Module):
+    """Says class 0 whatever it sees."""
+
+    def forward(self, image):
+        return Sums()(image) + torch.tensor([1000.0, 0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [*SEARCHES, *LONG_SEARCHES],
+    ids=title,
+)
+def test_a_model_with_one_label_keeps_its_images(spec, data):
+    labels = torch.zeros(12, dtype=torch.int64)
+    batch = attack_batch(
+        spec, Stubborn(), data.images, labels, index=torch.arange(12), seed=0, pool=pool_for(Stubborn())
+    )
+    assert torch.equal(batch.images, data.images)
+
+
+@pytest.mark.parametrize("name", ["Boundary", "L2:HopSkipJump", "Pointwise", "L2:BrendelBethge"])
+def test_an_attack_that_needs_a_start_says_so(name, classifier, data):
+    with pytest.raises(ConfigError, match=r"starts from images that .* another class: give it a pool"):
+        perturb(find_attack(name), classifier, data.images, data.labels, index=torch.arange(12), seed=0)
+
+
+def test_images_that_are_wrong_anyway_need_no_start(data):
+    spec = next(spec for spec in FAST if spec.title == "Boundary")
+    labels = data.labels.clone()
+    labels[:3] = (labels[:3] + 1) % 4
+    batch = attack_batch(
+        spec, Sums(), data.images, labels, index=torch.arange(12), seed=0, pool=pool_for(Sums())
+    )
+    assert torch.equal(batch.images[:3], data.images[:3])
+    assert not bool((batch.images[3:] == data.images[3:]).flatten(1).all(1).any())
+
+
+def test_a_search_goes_as_far_as_it_must_and_perturb_does_not(classifier, data):
+    spec = find_attack("L1:FMN").with_settings(epsilon=0.01)
+    assert bool((distances(data.images, attack(spec, classifier, data), "L1") > 0.01).all())
+    kept = perturb(spec, classifier, data.images, data.labels, index=torch.arange(12), seed=0)
+    assert torch.equal(kept, data.images)
+
+
+class Drawing(nn.Module):
+    """A random model, one of whose two draws says the opposite of the other, but less loudly."""
+
+    def forward(self, image):
+        raise AssertionError("the draws are to be asked")
+
+    def logit_draws(self, images):
+        return torch.stack([-0.5 * Sums()(images), Sums()(images)])
+
+
+@pytest.mark.parametrize(
+    "name", ["Linf:FGSM", "Linf:BIM", "Linf:PGD", "L2:FGM", "L2:BIM", "L2:PGD", "L1:PGD"]
+)
+def test_gradient_descent_averages_the_loss_over_draws(name, data):
+    spec = find_attack(name).with_settings(loss="margin")
+    batch = attack_some(spec, Drawing(), data)
+    alone = attack_some(spec, Sums(), data)
+    assert batch.forward == batch.backward == 2 * alone.forward == 2 * 12 * spec.settings.get("steps", 1)
+    margin = [Sums()(images).gather(1, data.labels[:, None]) for images in (data.images, batch.images)]
+    assert bool((margin[1] < margin[0]).all())
+
+
+@pytest.mark.parametrize("name", ["Linf:FGSM", "L2:FGM", "L1:SparseL1Descent"])
+def test_gradient_descent_follows_the_chosen_loss(name, data):
+    # the cross-entropy has nothing left to gain where the margin is large: its gradient is zero
+    loud = Saturated(Sums())
+    spec = find_attack(name)
+    lost = attack_some(spec, loud, data)
+    assert bool(lost.without_gradient.all())
+    for loss in ("margin", "dlr"):
+        found = attack_some(spec.with_settings(loss=loss), loud, data)
+        assert not bool(found.without_gradient.any())
+        margin = [Sums()(images).gather(1, data.labels[:, None]) for images in (data.images, found.images)]
+        assert bool((margin[1] < margin[0]).all())
+
+
+def test_every_member_of_a_surface_is_attacked(data):
+    surface = AnyOf({"blind": Stubborn(), "seeing": Sums()}, judge=Sums())
+    spec = find_attack("DDN").with_settings(steps=20)
+    batch = attack_some(spec, surface, data)
+    alone = attack_some(spec, Sums(), data)
+    blind = attack_some(spec, Stubborn(), data)
+    assert torch.equal(batch.images, alone.images)
+    assert batch.forward == alone.forward + blind.forward + 2 * 12
+    assert batch.backward == alone.backward + blind.backward
+
+
+def test_queries_go_to_the_judge_of_a_surface(data):
+    surface = AnyOf({"blind": Stubborn()}, judge=Sums())
+    spec = next(spec for spec in FAST if spec.title == "Boundary")
+    assert torch.equal(attack(spec, surface, data), attack(spec, Sums(), data))
 
 
 def test_an_attack_nobody_knows_is_refused(classifier, data):
     spec = AttackSpec(name="mine", norm="none")
-    with pytest.raises(ConfigError, match="no attack 'mine' to run; known: FGSM"):
+    with pytest.raises(ConfigError, match="no attack 'none:mine' to run; `sleepdefense attacks` lists all"):
         attack(spec, classifier, data)
+
+
+def test_no_images_are_no_error(classifier, data):
+    batch = attack_some(find_attack("PGD"), classifier, data, first=0, last=0)
+    assert batch.images.shape == (0, 1, 8, 8)
+    assert (batch.forward, batch.backward) == (0, 0)

@@ -130,3 +130,11 @@ def _cut(module):
     """Cut the gradient behind a linear layer."""
     if isinstance(module, torch.nn.Linear):
         module.register_forward_hook(lambda _module, _inputs, output: output.detach())
+
+
+def test_an_attack_that_needs_a_start_takes_it_from_the_training_images(classifier, data):
+    pairs = adversarial_pairs(data, classifier, "L2:Boundary(steps=5,epsilon=9)", batch_size=5)
+    assert int((pairs.noisy[0].float() - 255 * data.images).abs().max()) > 1
+    with torch.no_grad():
+        predicted = classifier(pairs.noisy[0] / 255.0).argmax(1)
+    assert int((predicted != data.labels).sum()) >= 10
