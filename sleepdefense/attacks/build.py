@@ -35,12 +35,15 @@ class AttackedBatch:
             (batch,): the attack could not work there, which says nothing about robustness.
         forward: Images that the attack showed to the model.
         backward: Images for which it took a gradient.
+        winner: Of a surface that stands for several, the member that each image came from, or ""; for any
+            other surface empty.
     """
 
     images: Images
     without_gradient: Bool[Tensor, " batch"]
     forward: int
     backward: int
+    winner: tuple[str, ...] = ()
 
 
 def perturb(
@@ -97,8 +100,9 @@ def attack_batch(
 
     Args:
         spec: What to do.
-        model: Gives logits, (batch, class): what is attacked. An `AnyOf` has its members attacked if the
-            attack takes gradients, else itself. Attacks without access do not call it.
+        model: Gives logits, (batch, class): what is attacked. Of an `AnyOf` every member is attacked, or the
+            judge if the attack asks for decisions only; what came out is refined, and the nearest success
+            kept. Attacks without access do not call it.
         images: (batch, channel, height, width), in [0, 1].
         labels: True class of each image, (batch,).
         index: Number of each image in its data set, (batch,).
@@ -116,7 +120,7 @@ def attack_batch(
     """
     run = find_runner(spec)
     images = _checked(images)
-    if isinstance(model, AnyOf) and spec.needs_gradient:
+    if isinstance(model, AnyOf) and spec.access != "none":
         return _attack_any_of(spec, model, images, labels, index=index, seed=seed, pool=pool)
     watch = GradientWatch()
     room = AttackRoom(
@@ -161,8 +165,10 @@ def _attack_any_of(
     seed: int,
     pool: StartingPool | None,
 ) -> AttackedBatch:
-    """Attack every member of a surface and keep the best for each image."""
+    """Attack every member of a surface, or its judge, and keep the best for each image."""
     counts = [0, 0]
+    if not spec.needs_gradient:
+        surface = AnyOf({"judge": surface.judge}, surface.judge, surface.refine)
 
     def attack(member: Callable[[Images], Logits]) -> Attempt:
         # what one member takes a start for says nothing about another
@@ -178,6 +184,7 @@ def _attack_any_of(
         without_gradient=best.without_gradient,
         forward=counts[0] + best.judged,
         backward=counts[1],
+        winner=tuple("" if number < 0 else surface.names[number] for number in best.winner.tolist()),
     )
 
 

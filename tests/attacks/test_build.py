@@ -15,7 +15,9 @@ from sleepdefense.attacks.any_of import AnyOf
 from sleepdefense.attacks.build import AttackedBatch, attack_batch
 from sleepdefense.attacks.distance import distances
 from sleepdefense.attacks.noise import normal_noise, sign_noise, uniform_noise
+from sleepdefense.attacks.refinement import refine_binarised
 from sleepdefense.errors import ConfigError, EvaluationError
+from sleepdefense.models import Binarised
 
 EVERY = [*FAST, *(pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED)]
 GRADIENT_ATTACKS = [
@@ -545,12 +547,28 @@ def test_every_member_of_a_surface_is_attacked(data):
     assert torch.equal(batch.images, alone.images)
     assert batch.forward == alone.forward + blind.forward + 2 * 12
     assert batch.backward == alone.backward + blind.backward
+    moved = (batch.images != data.images[:12]).flatten(1).any(1).tolist()
+    assert batch.winner == tuple("seeing" if has_moved else "" for has_moved in moved)
+    assert "seeing" in batch.winner
+    assert alone.winner == ()
 
 
 def test_queries_go_to_the_judge_of_a_surface(data):
     surface = AnyOf({"blind": Stubborn()}, judge=Sums())
     spec = next(spec for spec in FAST if spec.title == "Boundary")
     assert torch.equal(attack(spec, surface, data), attack(spec, Sums(), data))
+
+
+@pytest.mark.parametrize("name", ["DDN", "Boundary"])
+def test_what_comes_out_of_a_binarised_model_is_refined(name, data):
+    model = Binarised(Sums()).eval()
+    surface = AnyOf(model.proxies(), model, functools.partial(refine_binarised, threshold=0.5))
+    spec = next(spec for spec in FAST if spec.title == name)
+    batch = attack_some(spec, surface, data)
+    moved = (batch.images != data.images[:12]).flatten(1).any(1)
+    assert int(moved.sum()) >= 6
+    assert torch.equal(model(batch.images).argmax(1)[moved] != data.labels[:12][moved], moved[moved])
+    assert torch.equal(refine_binarised(data.images[:12], batch.images, 0.5), batch.images)
 
 
 def test_an_attack_nobody_knows_is_refused(classifier, data):
