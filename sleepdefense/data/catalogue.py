@@ -1,7 +1,7 @@
 """What data sets there are: facts, no code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from sleepdefense.errors import DataError
@@ -25,9 +25,15 @@ class Dataset:
         num_classes: Number of classes.
         licence: Terms under which its owners give it away.
         origin: Who made it, and where it is described.
-        folders: Names of the folder, inside the data folder, that may hold its files.
-        md5: Checksum of the uncompressed content of each file; empty for an embedded data set.
-        mirrors: Addresses, each ending in "/", from which the gzip files can be had, best first.
+        folders: Names of the folder, inside the data folder, that may hold its files; none if embedded.
+        md5: Checksum of the uncompressed content of each file; empty where the files are not fixed.
+        mirrors: Addresses, each ending in "/", from which the gzip files can be had, best first; none where
+            its owners want everybody to ask them.
+        other_files: Names of the files whose content is not fixed.
+        page: Where a person gets a data set that has no mirrors.
+        attributes: For photographs with yes-or-no attributes: those that make the class, the first counting
+            1, the next 2, and so on.
+        class_names: What the classes are called; none where their numbers or attributes say it all.
     """
 
     name: str
@@ -40,11 +46,26 @@ class Dataset:
     folders: tuple[str, ...] = ()
     md5: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     mirrors: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
+    page: str = ""
+    attributes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     @property
     def is_embedded(self) -> bool:
         """Whether it needs no file."""
-        return not self.md5
+        return not self.folders
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that must be there."""
+        return (*self.md5, *self.other_files)
+
+    @property
+    def allowed_forms(self) -> str:
+        """How else a file may be there, for messages."""
+        unpacked = ", the archive also unpacked" if any(name.endswith(".zip") for name in self.files) else ""
+        return f"each as it is, or with .gz{unpacked}"
 
 
 DIGITS = Dataset(
@@ -104,8 +125,48 @@ FASHION_MNIST = Dataset(
     ),
 )
 
+CELEBA = Dataset(
+    name="celeba",
+    train=162_770,
+    test=19_962,
+    shape=(3, 64, 64),
+    num_classes=2,
+    licence="non-commercial research only, no redistribution",
+    origin="Liu, Luo, Wang and Tang, https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    folders=("celeba",),
+    other_files=("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt"),
+    page="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    attributes=("Male",),
+    class_names=("female", "male"),
+)
+"""Faces of celebrities with their gender, the classes of Talafha et al. 2023, Tables 4 and 5."""
+
+CELEBA_ATTRIBUTES = ("Attractive", "Wearing_Lipstick", "Gray_Hair", "Bald", "Male", "Smiling")
+"""The attributes of Table 6 of Talafha et al. 2023, of which the first 2, the first 4 or all 6 are used.
+
+The paper names "Attractive", "Gray hair", "bald", "wearing lipstick", etc., and not which of them make 2, 4
+and 6. The four it names come first, and of these the two that about half of the images have: 2 % show bald
+and 4 % grey-haired people, so that always answering "no" would look like 97 % accuracy. "Male", the label of
+the paper's other tables, and "Smiling", as frequent as its opposite and tied to neither sex nor age, complete
+them.
+"""
+
+CELEBA_2, CELEBA_4, CELEBA_6 = (
+    replace(
+        CELEBA,
+        name=f"celeba-{count}",
+        num_classes=2**count,
+        attributes=CELEBA_ATTRIBUTES[:count],
+        class_names=(),
+    )
+    for count in (2, 4, 6)
+)
+
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
-    {dataset.name: dataset for dataset in (DIGITS, MNIST, FASHION_MNIST)}
+    {
+        dataset.name: dataset
+        for dataset in (DIGITS, MNIST, FASHION_MNIST, CELEBA, CELEBA_2, CELEBA_4, CELEBA_6)
+    }
 )
 """Every data set by name."""
 

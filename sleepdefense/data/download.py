@@ -8,7 +8,7 @@ import pooch
 
 from sleepdefense.data.catalogue import Dataset
 from sleepdefense.data.idx import read_idx
-from sleepdefense.data.locate import DATA_VARIABLE, find_file
+from sleepdefense.data.locate import by_hand, find_file
 from sleepdefense.errors import DataError
 
 _TIMEOUT = 20  # seconds without an answer, before the next mirror is tried
@@ -18,7 +18,7 @@ def fetch_dataset(dataset: Dataset, folder: Path) -> None:
     """Download the files that a folder lacks, each checked before it takes its name.
 
     Args:
-        dataset: One that is not embedded.
+        dataset: One that has mirrors.
         folder: Where the files go; made if it is not there.
 
     Raises:
@@ -40,14 +40,6 @@ def fetch_dataset(dataset: Dataset, folder: Path) -> None:
                 f"data set '{dataset.name}' is not here, and '{name}.gz' could not be downloaded "
                 f"({'; '.join(reasons)}). {by_hand(dataset, folder)}"
             )
-
-
-def by_hand(dataset: Dataset, folder: Path) -> str:
-    """Say how to provide a data set without a network."""
-    return (
-        f"Put {', '.join(dataset.md5)} (each as it is, or with .gz) into '{folder}', or set {DATA_VARIABLE} "
-        f"to a folder that holds them in '{dataset.folders[0]}'"
-    )
 
 
 def _fetch(url: str, path: Path, md5: str) -> None:

@@ -20,10 +20,11 @@ class ImageSet:
         images: (image, channel, height, width), float32, in [0, 1].
         labels: (image,), int64, in [0, num_classes).
         num_classes: How many classes the data set has, >= 1, whether or not all occur here.
+        class_names: What each class is called, in the order of the labels; none where numbers say it all.
 
     Raises:
-        DataError: There is no image, an image is out of range or not a number, or the labels do not
-            fit.
+        DataError: There is no image, an image is out of range or not a number, or the labels or the names
+            of the classes do not fit.
 
     >>> labels = torch.tensor([0, 1, 0])
     >>> dots = ImageSet(name="dots", images=torch.ones(3, 1, 2, 2), labels=labels, num_classes=2)
@@ -35,6 +36,7 @@ class ImageSet:
     images: Float[Tensor, "image channel height width"]
     labels: Int[Tensor, " image"]
     num_classes: int
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_images(self.name, self.images)
@@ -48,6 +50,11 @@ class ImageSet:
             raise DataError(
                 f"the labels of '{self.name}' run from {first} to {last}: "
                 f"expected 0 to {self.num_classes - 1}"
+            )
+        if self.class_names and len(self.class_names) != self.num_classes:
+            raise DataError(
+                f"'{self.name}' names {len(self.class_names)} classes: expected {self.num_classes}, one name "
+                "for each, or none"
             )
 
     def __len__(self) -> int:
@@ -78,7 +85,7 @@ class ImageSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content in hexadecimal; the name does not enter."""
+        """SHA-256 of the content in hexadecimal; names do not enter."""
         return tensor_digest(self.images, self.labels, torch.tensor(self.num_classes))
 
 

@@ -1,15 +1,17 @@
 """Loading a data set by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from sleepdefense.data.catalogue import SPLITS, Dataset, find_dataset
+from sleepdefense.data.celeba import load_celeba
 from sleepdefense.data.digits import load_digits
-from sleepdefense.data.download import by_hand, fetch_dataset
+from sleepdefense.data.download import fetch_dataset
 from sleepdefense.data.idx import read_idx
 from sleepdefense.data.image_set import ImageSet
-from sleepdefense.data.locate import cache_folder, find_file, find_folder
+from sleepdefense.data.locate import by_hand, cache_folder, find_file, find_folder
 from sleepdefense.data.pairs import to_intensities
 from sleepdefense.errors import DataError
 
@@ -27,9 +29,10 @@ def load_data(
 
     Args:
         name: A key of `DATASETS`.
-        data_dir: Folder that holds a folder `mnist`, `fashion-mnist` or `fashion` with the IDX files; the
-            only place that is looked at then. None looks into the folder that the environment variable
-            SLEEPDEFENSE_DATA names, then into the user's cache, and downloads what is in neither.
+        data_dir: Folder that holds a folder `mnist`, `fashion-mnist` or `fashion` with the IDX files, or
+            `celeba`; the only place that is looked at then. None looks into the folder that the environment
+            variable SLEEPDEFENSE_DATA names, then into the user's cache, and downloads what is in neither.
+            CelebA is never downloaded: its owners give it to researchers who ask.
         limit: Use only the first `limit` training images, >= 1; None uses all.
         test_limit: The same for the test images.
         download: Whether files may be downloaded into the user's cache.
@@ -55,6 +58,8 @@ def load_data(
         return train if limit is None else train.take(limit), test if test_limit is None else test.take(
             test_limit
         )
+    if dataset.attributes:
+        return _load_faces(dataset, data_dir, limit, test_limit)
     folder = find_folder(dataset, data_dir)
     if folder is None:
         folder = cache_folder(dataset)
@@ -62,6 +67,22 @@ def load_data(
             raise DataError(f"data set '{name}' is not here. {by_hand(dataset, folder)}")
         fetch_dataset(dataset, folder)
     return _read_split(dataset, folder, "train", limit), _read_split(dataset, folder, "test", test_limit)
+
+
+def _load_faces(
+    dataset: Dataset, data_dir: Path | None, limit: int | None, test_limit: int | None
+) -> tuple[ImageSet, ImageSet]:
+    """Read photographs, and make the joint class of their attributes the label."""
+    train, test = (
+        part.joint()
+        for part in load_celeba(
+            dataset.attributes, name=dataset.name, data_dir=data_dir, limit=limit, test_limit=test_limit
+        )
+    )
+    if dataset.class_names:
+        train = replace(train, class_names=dataset.class_names)
+        test = replace(test, class_names=dataset.class_names)
+    return train, test
 
 
 def _read_split(dataset: Dataset, folder: Path, split: str, limit: int | None) -> ImageSet:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pooch
 
 from sleepdefense.data.catalogue import DATASETS, Dataset
+from sleepdefense.data.celeba_tables import OFFICIAL_SIZES, PARTITION_FILE, read_partition
 from sleepdefense.errors import DataError
 
 DATA_VARIABLE = "SLEEPDEFENSE_DATA"
@@ -66,13 +67,28 @@ def find_folder(dataset: Dataset, data_dir: Path | None) -> Path | None:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """Return the file `name`, or its gzip twin, in a folder."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    """Return the file `name` in a folder, its gzip twin, or the folder that a zip archive was unpacked to."""
+    plain = folder / name
+    if plain.is_file():
+        return plain
+    if plain.suffix == ".zip":
+        return plain.with_suffix("") if plain.with_suffix("").is_dir() else None
+    twin = folder / f"{name}.gz"
+    return twin if twin.is_file() else None
 
 
 def missing_files(dataset: Dataset, folder: Path) -> list[str]:
     """Return the names of the files of a data set that a folder lacks."""
-    return [name for name in dataset.md5 if find_file(folder, name) is None]
+    return [name for name in dataset.files if find_file(folder, name) is None]
+
+
+def by_hand(dataset: Dataset, folder: Path) -> str:
+    """Say how to provide a data set without a network."""
+    origin = f"Get it from {dataset.page} ({dataset.licence}). " if dataset.page else ""
+    return (
+        f"{origin}Put {', '.join(dataset.files)} ({dataset.allowed_forms}) into '{folder}', or set "
+        f"{DATA_VARIABLE} to a folder that holds them in '{dataset.folders[0]}'"
+    )
 
 
 def describe_datasets(data_dir: Path | None = None) -> list[DatasetRow]:
@@ -107,7 +123,32 @@ def _where(dataset: Dataset, data_dir: Path | None) -> str:
         folder = find_folder(dataset, data_dir)
     except DataError as error:
         return f"not here: {error}"
-    return str(folder) if folder else f"not here; would be downloaded to {cache_folder(dataset)}"
+    if folder is None:
+        cache = cache_folder(dataset)
+        return (
+            f"not here; would be downloaded to {cache}"
+            if dataset.mirrors
+            else f"not here. {by_hand(dataset, cache)}"
+        )
+    return f"{folder}{_own_split(dataset, folder)}"
+
+
+def _own_split(dataset: Dataset, folder: Path) -> str:
+    """Warn of a part of a data set: figures measured on it are not those of the whole."""
+    if not dataset.attributes:
+        return ""
+    path = find_file(folder, PARTITION_FILE)
+    assert path is not None  # or the folder would not have been found
+    try:
+        sizes = {part: len(names) for part, names in read_partition(path).items()}
+    except DataError as error:
+        return f" ({error})"
+    if sizes == OFFICIAL_SIZES:
+        return ""
+    return (
+        f" (a part of it with a split of its own: {sizes['train']} training, {sizes['validation']} "
+        f"validation and {sizes['test']} test images; not comparable with published figures)"
+    )
 
 
 def _search(dataset: Dataset, data_dir: Path) -> Path | None:
@@ -121,6 +162,6 @@ def _missing(dataset: Dataset, data_dir: Path) -> str:
     for name in dataset.folders:
         if (data_dir.expanduser() / name).is_dir():
             lacks = missing_files(dataset, data_dir.expanduser() / name)
-            return f"its folder '{name}' lacks {', '.join(lacks)} (each as it is, or with .gz)"
+            return f"its folder '{name}' lacks {', '.join(lacks)} ({dataset.allowed_forms})"
     folders = " or ".join(f"'{name}'" for name in dataset.folders)
-    return f"expected a folder {folders} with {', '.join(dataset.md5)} (each as it is, or with .gz)"
+    return f"expected a folder {folders} with {', '.join(dataset.files)} ({dataset.allowed_forms})"

@@ -26,6 +26,7 @@ def test_take_gives_the_first_images_and_at_most_all() -> None:
 def test_part_is_a_range() -> None:
     part = make().part(1, 3)
     assert (part.labels.tolist(), part.name, part.num_classes) == ([2, 1], "dots/train", 3)
+    assert make(class_names=("a", "b", "c")).part(1, 3).class_names == ("a", "b", "c")
     assert torch.equal(part.images, make().images[1:3])
 
 
@@ -54,6 +55,7 @@ def test_part_outside_is_refused(first: int, last: int) -> None:
         ({"labels": torch.tensor([0, 1, 2, 3])}, "labels of 'dots/train' run from 0 to 3: expected 0 to 2"),
         ({"labels": torch.tensor([0, 1, 2, -1])}, "labels of 'dots/train' run from -1 to 2"),
         ({"labels": torch.zeros(4, dtype=torch.int32)}, "torch.int32.*expected torch.int64"),
+        ({"class_names": ("a", "b")}, "'dots/train' names 2 classes: expected 3, one name for each, or none"),
     ],
 )
 def test_wrong_content_is_refused(changes: dict[str, Any], message: str) -> None:
