@@ -1,0 +1,36 @@
+"""Checks that an evaluation can be believed: S1 to S7, G1 to G5, T1 to T3, R1 to R3."""
+
+from sleepdefense.evaluation.checks.config import CheckConfig
+from sleepdefense.evaluation.checks.finding import Finding
+from sleepdefense.evaluation.checks.register import (
+    ATTACK_CHECKS,
+    CHECKS,
+    GRADIENT_CHECKS,
+    TABLE_CHECKS,
+)
+from sleepdefense.evaluation.checks.render import (
+    findings_from_json,
+    findings_markdown,
+    findings_summary,
+    findings_text,
+    findings_to_json,
+)
+from sleepdefense.evaluation.checks.run import gradient_checks, run_checks
+from sleepdefense.evaluation.checks.table import table_checks
+
+__all__ = [
+    "ATTACK_CHECKS",
+    "CHECKS",
+    "GRADIENT_CHECKS",
+    "TABLE_CHECKS",
+    "CheckConfig",
+    "Finding",
+    "findings_from_json",
+    "findings_markdown",
+    "findings_summary",
+    "findings_text",
+    "findings_to_json",
+    "gradient_checks",
+    "run_checks",
+    "table_checks",
+]
