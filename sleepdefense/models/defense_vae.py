@@ -33,6 +33,11 @@ class DefenseVAE(AbstractVAE):
     the reconstruction has exactly the size of the image. Transposed convolution `decoder[3 * (3 - i)]` is
     the twin of convolution `encoder[3 * i]`.
 
+    The paper prints no network of its own for CelebA's 64x64x3 images. They go through the same four stages
+    on larger maps, 64, 34, 17 and 8 pixels, and 16384 instead of 4096 units before the linear maps. A fifth
+    stage, which would bring them to 4 pixels as DCGAN does, would have no row in the paper's Tables 2 and 3,
+    neither a threshold nor k and r, while the header of Table 2 says 64x64.
+
     Args:
         width: Maps of the first layer.
         channels: Channels of the image.
