@@ -145,11 +145,13 @@ class EvaluationConfig:
         attacks: Names of attacks, or of a profile.
         images: Test images, the first so many; None all.
         batch_size: Images attacked at once.
+        checks: Whether to look for signs of masked gradients.
     """
 
     attacks: str = "FGSM,RAND+FGSM,PGD,CW,GaussianNoise,GaussianBlur,SaltAndPepper"
     images: int | None = None
     batch_size: int = 250
+    checks: bool = True
 
     def __post_init__(self) -> None:
         if self.images is not None:

@@ -9,10 +9,10 @@ import pytest
 from distributed import LocalCluster
 from quadrants import Quadrants, make_images
 from torch import nn
+from unchecked import evaluate
 
 from sleepdefense.cluster import DaskRunner
 from sleepdefense.errors import ConfigError, UnfinishedError
-from sleepdefense.evaluation import evaluate
 
 ATTACKS = "FGSM:0.1,GaussianNoise,PGD(epsilon=0.1,steps=3)"
 

@@ -19,7 +19,7 @@ def tiny(**changes: object) -> ExperimentConfig:
             },
             "conversion": {"images": 32, "report_images": 8, "report_steps": [4, 32]},
             "sleep": {"settings": {"num_steps": 8, "batch_size": 16}, "controls": ["shuffled"]},
-            "evaluation": {"attacks": "FGSM", "images": 24, "batch_size": 12},
+            "evaluation": {"attacks": "FGSM", "images": 24, "batch_size": 12, "checks": False},
             **changes,
         }
     )

@@ -40,6 +40,7 @@ LONG = 60.0
 @click.option(
     "--cascade", is_flag=True, help="Spare attacks the images that one above them has brought down already."
 )
+@click.option("--checks/--no-checks", default=True, show_default=True, help="Look for signs of masking.")
 @click.option("--printed", help="Put a paper's column beside what is measured, as in dim2022:CNN.")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=250, show_default=True, help="Images at once."
@@ -73,6 +74,7 @@ def command(
     attacks: str,
     threat_model: str,
     cascade: bool,
+    checks: bool,
     printed: str | None,
     batch_size: int,
     max_seconds: float | None,
@@ -120,6 +122,7 @@ def command(
             batch_size=batch_size,
             seed=seed,
             cascade=cascade,
+            checks=checks,
             max_seconds=max_seconds,
             note=note,
             resume=resume,

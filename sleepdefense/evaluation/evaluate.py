@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sleepdefense.attacks.parse import parse_attacks
 from sleepdefense.checkpoint import write_text_atomic
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import ConfigError
+from sleepdefense.evaluation.checking import after_attacks, before_attacks, choose_checks
+from sleepdefense.evaluation.checks.config import CheckConfig
 from sleepdefense.evaluation.files import load_results, save_results
 from sleepdefense.evaluation.plan import Work, describe, plan_work
 from sleepdefense.evaluation.record import Record, refuse_other_work
@@ -41,6 +44,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 500,
     cascade: bool = False,
+    checks: bool | CheckConfig = True,
     pool: ImageSet | None = None,
     resume: Path | None = None,
     max_seconds: float | None = None,
@@ -59,6 +63,7 @@ def evaluate(
         seed: Seed of the random parts.
         batch_size: Images attacked at once, >= 1.
         cascade: Spare attacks the images that are down already.
+        checks: Look for signs that the gradients are masked; settings, or True for the largest budget here.
         pool: Images that some attacks start from.
         resume: A file that keeps finished work.
         max_seconds: Stop after this time, with what is finished kept in `resume`.
@@ -83,6 +88,7 @@ def evaluate(
         seed=seed,
         batch_size=batch_size,
         cascade=cascade,
+        checks=checks,
         pool=pool,
         resume=resume,
         max_seconds=max_seconds,
@@ -100,6 +106,7 @@ def evaluate_systems(
     seed: int = 0,
     batch_size: int = 500,
     cascade: bool = False,
+    checks: bool | CheckConfig = True,
     pool: ImageSet | None = None,
     resume: Path | None = None,
     max_seconds: float | None = None,
@@ -127,6 +134,9 @@ def evaluate_systems(
         batch_size: Images attacked at once, >= 1.
         cascade: Spare each attack the images that an earlier one of its norm has brought down within its
             budget. Rows then count those above them too. Put cheap attacks first.
+        checks: Look for signs that gradients are masked: those of each system before any attack, and after
+            them whether attacks do what attacks must do. Settings, or True for the largest budget of the
+            attacks, or False.
         pool: Images that some attacks start from, where a system sees another class; by default the first
             2000 of `data`.
         resume: A file for the finished table (HDF5, a JSON summary beside it). If it holds the same work, it
@@ -155,6 +165,7 @@ def evaluate_systems(
     known = [make_system(name, model) for name, model in systems.items()]
     for system in known:
         check_system(system, data)
+    checked = choose_checks(checks, specs)
     start = data.take(min(NUM_POOL, len(data))) if pool is None else pool
     identity: dict[str, Any] = {
         "images": data.digest,
@@ -163,6 +174,7 @@ def evaluate_systems(
         "seed": seed,
         "batch_size": batch_size,
         "cascade": cascade,
+        "checks": None if checked is None else asdict(checked),
         "pool": None if pool is None else pool.digest,
     }
     if resume is not None:
@@ -172,6 +184,7 @@ def evaluate_systems(
             refuse_other_work(resume, table.provenance.get("fingerprint"), identity)
             return table
         _parts(resume).mkdir(parents=True, exist_ok=True)
+    gradients = before_attacks(known, data, checked, seed=seed, progress=progress)
     work = plan_work(known, specs)
     how = How(
         batch_size=batch_size,
@@ -194,6 +207,8 @@ def evaluate_systems(
     }
     labels = data.labels.cpu().numpy().astype(np.int32)
     table = make_table(_in_order(work, records, known), labels, provenance=provenance, note=note)
+    attacked = after_attacks(systems, data, table, checked, seed=seed, progress=progress)
+    table = table.with_findings((*gradients, *attacked))
     if resume is not None:
         _save_timing(resume, work, records)
         save_results(resume, table)

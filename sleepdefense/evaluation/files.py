@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_text_atomic
-from sleepdefense.errors import CheckpointError
+from sleepdefense.errors import CheckpointError, EvaluationError
+from sleepdefense.evaluation.checks.render import findings_from_json
 from sleepdefense.evaluation.metrics import median_distance
 from sleepdefense.evaluation.results import RobustnessTable
 from sleepdefense.evaluation.rows import RobustnessRow
@@ -66,7 +67,8 @@ def load_results(path: Path) -> RobustnessTable:
         rows = tuple(
             _read_row(row, distance) for row, distance in zip(fields, arrays["distance"], strict=True)
         )
-    except (KeyError, TypeError, ValueError) as error:
+        findings = findings_from_json(checkpoint.settings.get("findings", []))
+    except (KeyError, TypeError, ValueError, EvaluationError) as error:
         raise CheckpointError(f"'{path}' is no table of results: {error!r} is missing or wrong") from error
     shape = (len(rows), len(arrays["labels"]))
     samples = arrays["sample_images"].shape
@@ -81,6 +83,7 @@ def load_results(path: Path) -> RobustnessTable:
         sample_images=arrays["sample_images"].astype(np.float32),
         provenance=checkpoint.provenance,
         note=note,
+        findings=findings,
     )
 
 

@@ -11,6 +11,8 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from sleepdefense.errors import EvaluationError
+from sleepdefense.evaluation.checks.finding import Finding
+from sleepdefense.evaluation.checks.render import findings_markdown, findings_text
 from sleepdefense.evaluation.metrics import robust_distance, within
 from sleepdefense.evaluation.render import (
     markdown_table,
@@ -54,7 +56,7 @@ class RobustnessTable:
     sample_images: Float32[ndarray, "row sample channel height width"]
     provenance: dict[str, Any]
     note: str = ""
-    findings: tuple[Any, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def title(self) -> str:
@@ -124,6 +126,8 @@ class RobustnessTable:
         parts = [to_text(self.rows, title=self.title)]
         if lines := [summary_cells(line) for line in norm_summary(self)]:
             parts.append(text_table(HEADINGS, lines, title=WORST))
+        if self.findings:
+            parts.append(findings_text(self.findings))
         return "\n\n".join(parts)
 
     def markdown(self) -> str:
@@ -131,6 +135,8 @@ class RobustnessTable:
         parts = [to_markdown(self.rows, title=self.title)]
         if lines := [summary_cells(line) for line in norm_summary(self)]:
             parts.append(markdown_table(HEADINGS, "llrrrlrl", lines, title=WORST))
+        if self.findings:
+            parts.append(findings_markdown(self.findings))
         return "\n".join(parts)
 
     def csv(self) -> str:
@@ -158,7 +164,7 @@ class RobustnessTable:
             "provenance": self.provenance,
         }
 
-    def with_findings(self, findings: Sequence[Any]) -> "RobustnessTable":
+    def with_findings(self, findings: Sequence[Finding]) -> "RobustnessTable":
         """Return the table with what checks found."""
         return replace(self, findings=tuple(findings))
 

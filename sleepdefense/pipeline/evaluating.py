@@ -97,6 +97,7 @@ def evaluate_step(
     batch_size: int = 250,
     seed: int = 0,
     cascade: bool = False,
+    checks: bool = True,
     max_seconds: float | None = None,
     note: str = "",
     resume: bool = False,
@@ -115,6 +116,7 @@ def evaluate_step(
         batch_size: Images attacked at once.
         seed: Of the random parts.
         cascade: Spare attacks the images that are down already.
+        checks: Look for signs of masked gradients.
         max_seconds: Stop after this time; what is finished is kept.
         note: What a reader must know of the scale.
         resume: Go on from `out`.
@@ -141,6 +143,7 @@ def evaluate_step(
         seed=seed,
         batch_size=batch_size,
         cascade=cascade,
+        checks=checks,
         max_seconds=max_seconds,
         resume=out,
         name=name,

@@ -38,6 +38,7 @@ SAMPLES = 8
 PARTS = (
     *("classifier*.h5", "awake*.h5", "pairs.h5", "spiking.h5", "sleep.h5", "slept.h5", "woken.h5", "nap*.h5"),
     *("rasters.h5", "samples.h5", "results.h5", "config.json", "conversion.json", "results.json"),
+    "results.timing.json",
     *("timings.json", "report.html"),
 )
 """Names of the files of a run: all that --force removes."""
@@ -290,6 +291,7 @@ def _evaluate(
         config.evaluation.attacks,
         seed=config.seed,
         batch_size=config.evaluation.batch_size,
+        checks=config.evaluation.checks,
         resume=folder["results.h5"],
         note=f"run '{config.name}', one seed",
         progress=context.progress,

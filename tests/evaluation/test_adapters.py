@@ -4,10 +4,10 @@ import torch
 from foolbox.models.pytorch import PyTorchModel
 from quadrants import Quadrants
 from torch import nn
+from unchecked import evaluate
 
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import ConfigError, EvaluationError
-from sleepdefense.evaluation import evaluate
 from sleepdefense.evaluation.adapters import from_art, from_foolbox, from_numpy
 
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from quadrants import Quadrants, make_images
 from torch import nn
+from unchecked import evaluate, evaluate_systems
 
 from sleepdefense.attacks import parse_attack, perturb
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import CheckpointError, ConfigError, DataError, EvaluationError, UnfinishedError
-from sleepdefense.evaluation import evaluate, evaluate_systems
 
 ATTACKS = "FGSM:0.1,GaussianNoise,CW(steps=5)"
 

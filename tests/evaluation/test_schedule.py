@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from unchecked import evaluate, evaluate_systems
 
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import ConfigError, UnfinishedError
-from sleepdefense.evaluation import evaluate, evaluate_systems, load_results
+from sleepdefense.evaluation import load_results
 from sleepdefense.evaluation.cells import run_cell
 from sleepdefense.evaluation.runner import AbstractRunner
 

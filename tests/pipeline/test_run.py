@@ -22,7 +22,7 @@ def results(folder: Path) -> dict[str, str]:
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
-        if path.name != "timings.json" and path.is_file()
+        if path.name not in ("timings.json", "results.timing.json") and path.is_file()
     }
 
 
