@@ -67,15 +67,16 @@ def check_table_worst_case(table: RobustnessTable) -> Iterator[Finding]:
         table: The results.
 
     Yields:
-        A finding for each system, threat model and norm.
+        A finding for each system, threat model, norm and budget.
 
     Source:
         Carlini et al. 2019, checklist; Wilson 1927.
     """
-    together: dict[tuple[str, str, str], list[AttackRow]] = {}
+    together: dict[tuple[str, str, str, float], list[AttackRow]] = {}
     for one in attack_rows(table):
-        together.setdefault((one.row.system, one.row.threat_model, one.row.norm), []).append(one)
-    for (system, threat_model, norm), rows in together.items():
+        key = (one.row.system, one.row.threat_model, one.row.norm, float(one.row.epsilon or 0.0))
+        together.setdefault(key, []).append(one)
+    for (system, threat_model, norm, epsilon), rows in together.items():
         n = len(table.labels)
         standing = int((~np.any([one.broken for one in rows], axis=0)).sum())
         best = min(rows, key=lambda one: one.row.accuracy)
@@ -83,9 +84,9 @@ def check_table_worst_case(table: RobustnessTable) -> Iterator[Finding]:
         half = (upper - lower) / 2
         wrong = [one.row.attack for one in rows if one.row.correct != int((~one.broken).sum())]
         words = (
-            f"Image by image {percent(standing / n)} stand against all {len(rows)} attacks together "
-            f"(95 % interval {percent(lower)} to {percent(upper)}), {percent(best.row.accuracy)} against "
-            f"'{best.row.attack}' alone."
+            f"Image by image, {percent(standing / n)} stand at {norm} {epsilon:g} against {len(rows)} "
+            f"attacks together (95 % interval {percent(lower)} to {percent(upper)}), "
+            f"{percent(best.row.accuracy)} against '{best.row.attack}' alone."
         )
         if wrong:
             verdict = Verdict(

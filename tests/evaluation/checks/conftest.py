@@ -24,7 +24,7 @@ def config() -> CheckConfig:
         steps=10,
         num_probed=8,
         num_directions=16,
-        num_random_points=40,
+        num_random_points=24,
         num_noise_points=20,
         num_queries=20,
         num_planted=4,

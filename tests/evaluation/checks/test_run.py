@@ -28,7 +28,8 @@ def test_the_same_seed_gives_the_same_findings(cnn, digits, config):
 @pytest.mark.parametrize("batch_size", [7])
 def test_the_batch_size_changes_nothing(batch_size, cnn, digits, config):
     masked = masks.Quantised(cnn)  # stands, so that nothing is cut short
-    which = ["G1", "G2", "G3", "S1", "S3", "S4", "S5", "S6", "S7", "T3"]
+    which = ["G1", "G2", "G3", "S1", "S5", "S6", "S7"]
+    config = replace(config, num_images=10, num_random_points=16)
     one = run_checks({"a": masked}, digits, config=config, which=which)
     other = run_checks({"a": masked}, digits, config=replace(config, batch_size=batch_size), which=which)
     assert "error" not in {finding.status for finding in one}
@@ -41,7 +42,7 @@ def test_the_batch_size_changes_nothing(batch_size, cnn, digits, config):
 
 def test_checks_alone_find_what_they_find_together(cnn, digits, config):
     system = {"a": masks.Quantised(cnn)}
-    together = run_checks(system, digits, config=config, which=["G1", "S1", "S3", "S6", "S7"])
+    together = run_checks(system, digits, config=config, which=["G1", "S1", "S6", "S7"])
     for finding in together:
         (alone,) = run_checks(system, digits, config=config, which=[finding.check])
         assert replace(alone, forward=0, backward=0) == replace(finding, forward=0, backward=0)
@@ -51,7 +52,8 @@ def test_nothing_is_left_changed(cnn, digits, config):
     model = nn.Sequential(copy.deepcopy(cnn), nn.Dropout(0.5)).train()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     state, trace, grad = torch.get_rng_state(), sys.gettrace(), torch.autograd.grad
-    run_checks({"a": model}, digits, config=config)
+    which = ["G1", "G2", "G4", "G5", "S1", "S4", "T3"]
+    run_checks({"a": model}, digits, config=replace(config, num_planted=1), which=which)
     assert torch.equal(torch.get_rng_state(), state)
     assert sys.gettrace() is trace
     assert torch.autograd.grad is grad
@@ -74,7 +76,7 @@ class Raising(nn.Module):
 
 @pytest.mark.parametrize("error", [RuntimeError("no gradient here"), TypeError(), ZeroDivisionError("0")])
 def test_a_model_that_raises_is_a_finding(error, cnn, digits, config):
-    which = ["G1", "G2", "G5", "S1", "S2", "S3", "S6", "S7", "T1", "R1"]
+    which = ["G1", "G2", "G5", "S1", "S6", "S7", "T1", "R1"]
     findings = run_checks({"a": Raising(cnn, error), "b": cnn}, digits, config=config, which=which)
     failed = {finding.check for finding in findings if finding.system == "a" and finding.status == "error"}
     assert failed == set(which)
@@ -109,7 +111,8 @@ def test_few_right_images_are_not_enough(cnn, digits, config):
 
 
 def test_a_plain_callable_is_checked(cnn, digits, config):
-    findings = run_checks({"a": lambda image: cnn(image)}, digits, config=config)
+    which = ["G1", "G2", "G3", "G4", "G5", "S1", "T3"]
+    findings = run_checks({"a": lambda image: cnn(image)}, digits, config=config, which=which)
     assert not [finding for finding in findings if finding.is_flag]
 
 

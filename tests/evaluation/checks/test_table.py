@@ -1,6 +1,7 @@
 """Checks on tables made by hand: ten images, distances written down."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,16 +162,27 @@ def test_the_worst_case_is_taken_image_by_image():
     one = judged("FGSM:0.3", "white-box", broken_up_to(0.5))
     other = judged("PGD:0.3", "white-box", broken_up_to(0.5, start=45))
     finding = found(table(one, other), "R2")["white-box"]
-    assert "5.0 % stand against all 2 attacks together" in finding.sentence
+    assert "5.0 % stand at Linf 0.3 against 2 attacks together" in finding.sentence
     assert "50.0 % against" in finding.sentence
     assert finding.status == "passed"
 
 
-def test_few_images_warn(cnn, digits):
-    results = evaluate(cnn, digits.take(12), "PGD(epsilon=0.05,steps=2)", name="cnn")
-    (finding,) = table_checks(results, which=["R2"])
+def test_budgets_are_not_mixed_in_the_worst_case():
+    small = judged("PGD:0.1", "white-box", broken_up_to(0.1, 0.1))
+    large = judged("PGD:0.3", "white-box", broken_up_to(0.9))
+    sentences = [finding.sentence for finding in table_checks(table(small, large), which=["R2"])]
+    assert ["90.0 % stand at Linf 0.1" in text for text in sentences] == [True, False]
+    assert ["10.0 % stand at Linf 0.3" in text for text in sentences] == [False, True]
+
+
+def test_few_images_warn():
+    """Of 12 images 6 stand: the interval goes from 0.254 to 0.746."""
+    rows = [judged(None, "none", np.zeros(N)), judged("PGD:0.3", "white-box", broken_up_to(0.06))]
+    few = [replace(row, predicted=row.predicted[:12], moved=row.moved[:12]) for row in rows]
+    (finding,) = table_checks(make_table(few, LABELS[:12], provenance=PROVENANCE, note=""), which=["R2"])
     assert finding.status == "warned"
     assert "12 images are too few" in finding.sentence
+    assert finding.value == pytest.approx(0.246, abs=5e-4)
 
 
 def test_results_that_do_not_say_where_they_come_from_fail_r3():
