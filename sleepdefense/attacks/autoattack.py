@@ -49,17 +49,16 @@ def run_autoattack(spec: AttackSpec, room: AttackRoom) -> Images:
     num_classes = room.model(room.images[:1]).shape[1]
     if num_classes < 2:
         raise EvaluationError(f"AutoAttack needs a model with two classes or more, got {num_classes}")
-    version = str(spec.settings["version"])
-    attack = AutoAttack(
-        room.model,
-        norm=spec.norm,
-        eps=spec.number("epsilon"),
-        seed=autoattack_seed(room),
-        version=version,
-        device=room.images.device,
-    )
-    limit_targets_(attack, num_classes)
     with _alone():
+        attack = AutoAttack(
+            room.model,
+            norm=spec.norm,
+            eps=spec.number("epsilon"),
+            seed=autoattack_seed(room),
+            version=str(spec.settings["version"]),
+            device=room.images.device,
+        )
+        limit_targets_(attack, num_classes)
         attacked: Tensor = attack.run_standard_evaluation(
             room.images, room.labels, batch_size=len(room.images)
         )[0]

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from sleepdefense.attacks.attack_room import AttackRoom
 from sleepdefense.attacks.attack_spec import AttackSpec
-from sleepdefense.attacks.foolbox_cures import L0FMN, L2FMN, HopSkipJump
+from sleepdefense.attacks.foolbox_cures import L0FMN, L1FMN, L2FMN, HopSkipJump, LinfFMN, SparseL1Descent
 from sleepdefense.attacks.foolbox_import import fb
 from sleepdefense.attacks.foolbox_tensor import drawing_tensor
 from sleepdefense.attacks.losses import attack_loss
@@ -48,13 +48,13 @@ _RECIPES: dict[str, _Recipe] = {
     "Linf:PGD": _Recipe(fa.LinfProjectedGradientDescentAttack, _DESCENT),
     "L2:PGD": _Recipe(fa.L2ProjectedGradientDescentAttack, _DESCENT),
     "L1:PGD": _Recipe(fa.L1ProjectedGradientDescentAttack, _DESCENT),
-    "L1:SparseL1Descent": _Recipe(fa.SparseL1DescentAttack, _DESCENT),
+    "L1:SparseL1Descent": _Recipe(SparseL1Descent, _DESCENT),
     "L2:DDN": _Recipe(fa.DDNAttack, _STEPS),
     "Linf:DeepFool": _Recipe(fa.LinfDeepFoolAttack, _STEPS),
     "L2:DeepFool": _Recipe(fa.L2DeepFoolAttack, _STEPS),
-    "Linf:FMN": _Recipe(fa.LInfFMNAttack, _STEPS),
+    "Linf:FMN": _Recipe(LinfFMN, _STEPS),
     "L2:FMN": _Recipe(L2FMN, _STEPS),
-    "L1:FMN": _Recipe(fa.L1FMNAttack, _STEPS),
+    "L1:FMN": _Recipe(L1FMN, _STEPS),
     "L0:FMN": _Recipe(L0FMN, _STEPS),
     "Linf:BrendelBethge": _Recipe(fa.LinfinityBrendelBethgeAttack, _STEPS),
     "L2:BrendelBethge": _Recipe(fa.L2BrendelBethgeAttack, _STEPS),

@@ -18,14 +18,61 @@ def _norm(images: Tensor) -> Tensor:
     return norm[:, None, None, None]
 
 
+def clipping_aware_scale(image: Tensor, change: Tensor, length: Tensor) -> Tensor:
+    """Return by what to multiply a change so that it has this L2 length after clipping to [0, 1], (batch,).
+
+    The squared length is, between the scales at which one pixel after the other reaches its bound,
+    quadratic in the scale; those are sorted and summed up.
+    """
+    room = torch.where(change > 0, 1.0 - image, image)
+    size = change.abs().clamp(min=1e-12)
+    at, order = (room / size).sort(dim=1)
+    full = room.gather(1, order).square().cumsum(1)
+    free = size.gather(1, order).square()
+    free = free.sum(1, keepdim=True) - free.cumsum(1)
+    reached = full + free * at.square()
+    number = (reached < length.square()[:, None]).sum(1, keepdim=True)
+    before = torch.nn.functional.pad(full, (1, 0)).gather(1, number)
+    slope = torch.cat([size.square().sum(1, keepdim=True), free], 1).gather(1, number).clamp(min=1e-12)
+    return ((length.square()[:, None] - before).clamp(min=0.0) / slope).sqrt().squeeze(1)
+
+
+_OVERSHOOT = 1.001
+"""FMN aims at the linearised boundary and, where that is exact, comes to stand on it, on the right side."""
+
+
+class LinfFMN(fb.attacks.LInfFMNAttack):  # type: ignore[misc]
+    """FMN in Linf that oversteps the boundary a little."""
+
+    @override
+    def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
+        return super().project(x, x0, epsilon * _OVERSHOOT)
+
+
+class L1FMN(fb.attacks.L1FMNAttack):  # type: ignore[misc]
+    """FMN in L1 that oversteps the boundary a little."""
+
+    @override
+    def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
+        return super().project(x, x0, epsilon * _OVERSHOOT)
+
+
 class L2FMN(fb.attacks.L2FMNAttack):  # type: ignore[misc]
-    """FMN in L2 that stays in its ball: foolbox divides a norm by itself where epsilon belongs."""
+    """FMN in L2 that comes as far as its ball allows, and oversteps the boundary a little.
+
+    foolbox divides a norm by itself where epsilon belongs, so nothing is projected. And clipping to [0, 1]
+    after the projection shortens the step by as much as the ball had grown, so on images with much black and
+    white the search never arrives: here the length is that after clipping.
+    """
 
     @override
     def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
         change = x - x0
-        norms = ep.maximum(flatten(change).norms.l2(axis=-1), 1e-12)
-        return x0 + change * atleast_kd(ep.minimum(epsilon / norms, 1.0), x.ndim)
+        length = epsilon * _OVERSHOOT
+        is_inside = flatten(change).norms.l2(axis=-1) <= length
+        scale = clipping_aware_scale(x0.raw.flatten(1), change.raw.flatten(1), length.raw)
+        scaled = change * type(x)(scale[:, None, None, None])
+        return x0 + ep.where(atleast_kd(is_inside, x.ndim), change, scaled)
 
 
 class L0FMN(fb.attacks.L0FMNAttack):  # type: ignore[misc]
@@ -35,6 +82,18 @@ class L0FMN(fb.attacks.L0FMNAttack):  # type: ignore[misc]
     def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
         last = flatten(x).shape[1] - 1
         return super().project(x, x0, ep.minimum(epsilon, last))
+
+
+class SparseL1Descent(fb.attacks.SparseL1DescentAttack):  # type: ignore[misc]
+    """Sparse L1 descent with an exact projection of those images alone that have left the ball.
+
+    foolbox projects all images as soon as one has left, which moves the others out to the sphere.
+    """
+
+    @override
+    def project(self, x: Any, x0: Any, epsilon: float) -> Any:
+        radius = ep.full_like(flatten(x).sum(axis=-1), epsilon)
+        return x0 + fb.attacks.fast_minimum_norm.project_onto_l1_ball(x - x0, radius)
 
 
 class HopSkipJump(fb.attacks.HopSkipJumpAttack):  # type: ignore[misc]
