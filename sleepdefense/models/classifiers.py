@@ -2,7 +2,8 @@
 
 Images of another size and colour go through the same layers; only the first linear map after the convolutions
 grows. CelebA's 64 pixels become 32, 14 and 10 in C1, 64 and 30 in C2. Several attributes of an image are
-learned as one of 2**attributes joint classes (`sleepdefense.data.AttributeSet`).
+learned as one of 2**attributes joint classes (`sleepdefense.data.AttributeSet`), each class with a score of
+its own or, with the setting `attributes`, each attribute.
 """
 
 from typing import ClassVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from sleepdefense.models.attribute_head import read_out
 from sleepdefense.models.base import AbstractClassifier, traceable
 from sleepdefense.models.settings import check_counts, check_fractions, check_size
 from sleepdefense.shapes import Images, Logits
@@ -43,6 +45,8 @@ class C1(_AbstractLayered):
         channels: Channels of the image.
         size: Height and width of the image in pixels, >= 27.
         num_classes: Number of classes.
+        attributes: Where a class is a combination of so many yes-or-no attributes, give each a score of its
+            own (see `read_out`); 0: one score for each class.
         input_dropout: Fraction of the pixels dropped in training. The papers print "Dropout 0.2"; the
             code they share hands 0.2 to a function of TensorFlow 1 that takes the fraction *kept*, which
             is 0.8 here and explains the low clean accuracy they print for C1 (96.2 on MNIST).
@@ -64,6 +68,7 @@ class C1(_AbstractLayered):
         channels: int = 1,
         size: int = 28,
         num_classes: int = 10,
+        attributes: int = 0,
         input_dropout: float = 0.2,
     ) -> None:
         check_counts(self.name, width=width, channels=channels, num_classes=num_classes)
@@ -79,6 +84,7 @@ class C1(_AbstractLayered):
                 "channels": channels,
                 "size": size,
                 "num_classes": num_classes,
+                "attributes": attributes,
                 "input_dropout": input_dropout,
             },
             nn.Dropout(input_dropout),
@@ -91,7 +97,7 @@ class C1(_AbstractLayered):
             nn.ReLU(),
             nn.Dropout(0.5),
             nn.Flatten(),
-            nn.Linear(2 * width * last**2, num_classes),
+            *read_out(self.name, 2 * width * last**2, num_classes, attributes),
         )
 
 
@@ -105,6 +111,8 @@ class C2(_AbstractLayered):
         channels: Channels of the image.
         size: Height and width of the image in pixels, >= 5.
         num_classes: Number of classes.
+        attributes: Where a class is a combination of so many yes-or-no attributes, give each a score of its
+            own (see `read_out`); 0: one score for each class.
         hidden_dropout: Fraction dropped behind the convolutions in training; 0.75 is the papers' shared
             code taken literally (see `C1`).
 
@@ -125,6 +133,7 @@ class C2(_AbstractLayered):
         channels: int = 1,
         size: int = 28,
         num_classes: int = 10,
+        attributes: int = 0,
         hidden_dropout: float = 0.25,
     ) -> None:
         check_counts(self.name, width=width, channels=channels, num_classes=num_classes)
@@ -137,6 +146,7 @@ class C2(_AbstractLayered):
                 "channels": channels,
                 "size": size,
                 "num_classes": num_classes,
+                "attributes": attributes,
                 "hidden_dropout": hidden_dropout,
             },
             nn.Conv2d(channels, 2 * width, 3, padding=1),
@@ -148,7 +158,7 @@ class C2(_AbstractLayered):
             nn.Linear(width * last**2, 2 * width),
             nn.ReLU(),
             nn.Dropout(0.5),
-            nn.Linear(2 * width, num_classes),
+            *read_out(self.name, 2 * width, num_classes, attributes),
         )
 
 
@@ -160,6 +170,8 @@ class C3(_AbstractLayered):
         channels: Channels of the image.
         size: Height and width of the image in pixels.
         num_classes: Number of classes.
+        attributes: Where a class is a combination of so many yes-or-no attributes, give each a score of its
+            own (see `read_out`); 0: one score for each class.
         last_dropout: Fraction dropped behind the second hidden layer in training; the code of the
             earlier papers has none (0).
 
@@ -179,6 +191,7 @@ class C3(_AbstractLayered):
         channels: int = 1,
         size: int = 28,
         num_classes: int = 10,
+        attributes: int = 0,
         last_dropout: float = 0.25,
     ) -> None:
         check_counts(self.name, hidden=hidden, channels=channels, size=size, num_classes=num_classes)
@@ -189,6 +202,7 @@ class C3(_AbstractLayered):
                 "channels": channels,
                 "size": size,
                 "num_classes": num_classes,
+                "attributes": attributes,
                 "last_dropout": last_dropout,
             },
             nn.Flatten(),
@@ -198,7 +212,7 @@ class C3(_AbstractLayered):
             nn.Linear(hidden, hidden),
             nn.ReLU(),
             nn.Dropout(last_dropout),
-            nn.Linear(hidden, num_classes),
+            *read_out(self.name, hidden, num_classes, attributes),
         )
 
 
@@ -210,6 +224,8 @@ class C4(_AbstractLayered):
         channels: Channels of the image.
         size: Height and width of the image in pixels.
         num_classes: Number of classes.
+        attributes: Where a class is a combination of so many yes-or-no attributes, give each a score of its
+            own (see `read_out`); 0: one score for each class.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -221,24 +237,36 @@ class C4(_AbstractLayered):
     name: ClassVar[str] = "c4"
 
     def __init__(
-        self, *, hidden: int = 200, channels: int = 1, size: int = 28, num_classes: int = 10
+        self,
+        *,
+        hidden: int = 200,
+        channels: int = 1,
+        size: int = 28,
+        num_classes: int = 10,
+        attributes: int = 0,
     ) -> None:
         check_counts(self.name, hidden=hidden, channels=channels, size=size, num_classes=num_classes)
         super().__init__(
-            {"hidden": hidden, "channels": channels, "size": size, "num_classes": num_classes},
+            {
+                "hidden": hidden,
+                "channels": channels,
+                "size": size,
+                "num_classes": num_classes,
+                "attributes": attributes,
+            },
             nn.Flatten(),
             nn.Linear(channels * size * size, hidden),
             nn.ReLU(),
             nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Linear(hidden, num_classes),
+            *read_out(self.name, hidden, num_classes, attributes),
         )
 
 
 @torch.no_grad()
 def _initialise_(module: nn.Module) -> None:
     """Draw the weights of one layer from N(0, 1), scaled to norm 1 for each unit, and biases of 0."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.weight.requires_grad:
         nn.init.normal_(module.weight)
         module.weight /= module.weight.flatten(1).norm(dim=1).reshape(-1, *[1] * (module.weight.ndim - 1))
         if module.bias is not None:

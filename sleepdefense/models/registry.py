@@ -35,7 +35,7 @@ def build_model(name: str, settings: Mapping[str, Any], *, seed: int) -> Abstrac
         ConfigError: The name or a setting is unknown, or a value is out of range.
 
     >>> build_model("c4", {"hidden": 32}, seed=0).settings
-    {'hidden': 32, 'channels': 1, 'size': 28, 'num_classes': 10}
+    {'hidden': 32, 'channels': 1, 'size': 28, 'num_classes': 10, 'attributes': 0}
     """
     if name not in MODELS:
         raise ConfigError(f"there is no model '{name}': expected one of {', '.join(MODELS)}")
