@@ -1,11 +1,15 @@
 """Parts of a run, made up of small numbers, for the tests of the report."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from sleepdefense.attacks.parse import parse_attacks
 from sleepdefense.consolidation.diary import BatchRow, Measurement, SleepDiary
 from sleepdefense.consolidation.guard import Verdict
 from sleepdefense.conversion.report import ConversionReport, LayerReport
+from sleepdefense.evaluation.checks.finding import Finding, Status
 from sleepdefense.evaluation.results import Judged, RobustnessTable, make_table
 from sleepdefense.report import RunRecord
 from sleepdefense.report.record import ImageRow, RunFile, SampleStrip, Training, WeightChange
@@ -135,7 +139,7 @@ def small_record(**changes: object) -> RunRecord:
     parts: dict[str, object] = {
         "name": "small",
         "config": {"seed": 3, "data": {"name": "digits", "limit": None}},
-        "table": paper_table(),
+        "table": paper_table().with_findings([finding("S1", "passed")]),
         "strips": (strip,),
         "conversion": small_report(),
         "rasters": small_rasters(),
@@ -162,3 +166,76 @@ def small_record(**changes: object) -> RunRecord:
         "timings": {"sleep": 1.5},
     }
     return RunRecord(**{**parts, **changes})
+
+
+def finding(check: str, status: Status, **changes: object) -> Finding:
+    """What a check found."""
+    fields: dict[str, object] = {
+        "system": "cnn",
+        "threat_model": "white-box",
+        "norm": "Linf",
+        "value": 0.25,
+        "limit": 0.1,
+        "sentence": "PGD leaves more right than FGSM.",
+        "advice": "Take more steps.",
+    }
+    return Finding.from_json(
+        {"check": check, "status": status, "forward": 0, "backward": 0, **fields, **changes}
+    )
+
+
+def attacked(
+    system: str, attacks: str, threat_model: str, *, reach: float = 1.0, status: str = "ok"
+) -> list[Judged]:
+    """Rows of attacks of the catalogue: the n-th image needs n / 40 of twice the budget, times `reach`.
+
+    Every tenth image is wrong without an attack, and not attacked. What minimises finds each image at its
+    distance; what has a budget of its own finds those within it, at the budget.
+    """
+    labels = np.arange(NUM_IMAGES, dtype=np.int32) % 10
+    rows = []
+    for spec in parse_attacks(attacks):
+        budget = 1.0 if spec.epsilon is None else spec.epsilon
+        needed = 2 * reach * budget * (1 + np.arange(NUM_IMAGES)) / NUM_IMAGES
+        found = np.ones(NUM_IMAGES, bool) if spec.minimises else needed <= budget
+        predicted = np.where(found, (labels + 1) % 10, labels)
+        predicted[labels == 9] = -2
+        description = {
+            "system": system,
+            "attack": spec.label,
+            "key": spec.key,
+            "spec": str(spec),
+            "norm": spec.norm,
+            "epsilon": spec.epsilon,
+            "threat_model": threat_model,
+            "status": status,
+            "num_attacked": 36,
+        }
+        moved = np.where(found, needed if spec.minimises else budget, 0.0)
+        rows.append(
+            Judged(
+                description=description,
+                predicted=predicted.astype(np.int32),
+                moved=moved,
+                sample_images=np.linspace(0, 1, 2 * 64, dtype=np.float32).reshape(2, 1, 8, 8),
+            )
+        )
+    return rows
+
+
+def clean(system: str) -> Judged:
+    """The clean images of a system: every tenth is wrong."""
+    row = judged(system, "clean", "none", NUM_IMAGES)
+    labels = np.arange(NUM_IMAGES, dtype=np.int32) % 10
+    return replace(row, predicted=np.where(labels == 9, 0, labels).astype(np.int32))
+
+
+def evaluation_table(*findings: Finding) -> RobustnessTable:
+    """One network under attacks of two norms and every kind of access."""
+    rows = [clean("cnn"), *attacked("cnn", "FGSM:0.3,PGD:0.3,DDN", "white-box")]
+    rows += [*attacked("cnn", "DDN", "adaptive", reach=0.5), *attacked("cnn", "Square", "black-box-query")]
+    rows += [
+        *attacked("cnn", "ContrastReduction", "none", reach=3.0),
+        judged("cnn", "GaussianNoise 0.3", "none", 30),
+    ]
+    return table_of(*rows).with_findings(findings)

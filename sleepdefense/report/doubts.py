@@ -1,15 +1,20 @@
 """What in a table must not be taken at face value."""
 
-from sleepdefense.attacks.parse import parse_attack
-from sleepdefense.errors import ConfigError
+from collections.abc import Iterator
+
 from sleepdefense.evaluation.results import RobustnessTable
 from sleepdefense.evaluation.rows import RobustnessRow
-from sleepdefense.report.summary import percent
-from sleepdefense.report.views import OBLIVIOUS, WHITE_BOX, attack_views
+from sleepdefense.report.missing_attacks import missing_attacks
+from sleepdefense.report.roles import find_roles
+from sleepdefense.report.threats import ADAPTIVE, OBLIVIOUS, WHITE_BOX
+from sleepdefense.report.views import attack_views, known_attack
+from sleepdefense.report.words import counted, percent
 
 
 def warnings(table: RobustnessTable) -> list[str]:
     """Name what in a table must not be taken at face value.
+
+    Comparisons between attacks are left to the checks of the evaluation where these have been run.
 
     Args:
         table: The results.
@@ -27,23 +32,33 @@ def warnings(table: RobustnessTable) -> list[str]:
     doubtful = [row for row in table.rows if not row.is_error and row.status != "ok"]
     if doubtful:
         found.append(
-            f"{len(doubtful)} rows come from attacks that found no gradient on some images: their accuracy "
-            "is too high to be believed."
+            f"{counted(len(doubtful), 'row comes', 'rows come')} from attacks that found no gradient on some "
+            "images: their accuracy is too high to be believed."
         )
-    found += _too_weak(table)
+    found += missing_attacks(table, find_roles(table).order)
+    if not table.findings:
+        found += [*_too_weak(table), *_knows_more(table)]
+    return found
+
+
+def _knows_more(table: RobustnessTable) -> Iterator[str]:
+    """Name attacks that do less harm although they know more."""
+    pairs = (
+        (OBLIVIOUS, WHITE_BOX, "the attack through the whole system", "the one that ignored the defence"),
+        (WHITE_BOX, ADAPTIVE, "the attack adapted to the system", "the one that was not adapted"),
+    )
     for view in attack_views(table):
         for system in view.cells:
-            oblivious, white = (view.cells[system].get(model) for model in (OBLIVIOUS, WHITE_BOX))
-            if oblivious is None or white is None or oblivious.is_error or white.is_error:
-                continue
-            if white.lower > oblivious.upper:
-                found.append(
-                    f"'{system}' under {view.title}: the attack through the whole system did less harm "
-                    f"({percent(white.accuracy)} left) than the one that ignored the defence "
-                    f"({percent(oblivious.accuracy)}). That points to masked gradients or to an attack that "
-                    "is too weak, not to robustness."
-                )
-    return found
+            for less, more, knowing, ignorant in pairs:
+                one, other = (view.cells[system].get(model) for model in (less, more))
+                if one is None or other is None or one.is_error or other.is_error:
+                    continue
+                if other.lower > one.upper:
+                    yield (
+                        f"'{system}' under {view.title}: {knowing} did less harm "
+                        f"({percent(other.accuracy)} left) than {ignorant} ({percent(one.accuracy)}). That "
+                        "points to masked gradients or to an attack that is too weak, not to robustness."
+                    )
 
 
 def _too_weak(table: RobustnessTable) -> list[str]:
@@ -67,22 +82,26 @@ def _too_weak(table: RobustnessTable) -> list[str]:
 
 
 def _is_iterative(row: RobustnessRow) -> bool | None:
-    """Return whether the attack takes many steps; None for one that this release does not know."""
-    try:
-        return parse_attack(row.spec).is_iterative
-    except ConfigError:
-        return None
+    """Return whether the attack takes many gradient steps; None if it takes none, or is unknown."""
+    spec = known_attack(row.spec)
+    return spec.is_iterative if spec is not None and spec.needs_gradient else None
 
 
 CAVEATS = (
+    "Every accuracy under attack is an upper bound: a stronger attack can only lower it. What counts is the "
+    "worst case, image by image, over all attacks of a norm.",
     "Oblivious accuracy is what the papers on purifiers report. It holds only against an attacker who does "
-    "not know of the defence. The white-box column is the one to judge robustness by, and even it is an "
-    "upper bound: a stronger attack can only lower it.",
+    "not know of the defence. White-box and adaptive attacks are the ones to judge robustness by.",
+    "Many attacks of one kind are no more evidence than one: noise, contrast and blur in several norms leave "
+    "almost any network alone.",
     "Intervals are 95 % Wilson intervals over the test images. They do not cover another seed, another "
     "training or another data set: this is one run.",
-    "Differences made by sleep are compared image by image, with the interval of Agresti and Min. Several "
+    "Differences between networks are compared image by image, with the interval of Agresti and Min. Several "
     "comparisons stand side by side and are not corrected for their number.",
-    "A change of the weights of the same size without sleep (noise, shrinkage, shuffled time) can have "
-    "effects as well. Only a difference to such controls is an effect of sleep.",
 )
 """What a reader must know, whatever the numbers."""
+
+CAVEAT_OF_SLEEP = (
+    "A change of the weights of the same size without sleep (noise, shrinkage, shuffled time) can have "
+    "effects as well. Only a difference to such controls is an effect of sleep."
+)

@@ -15,13 +15,23 @@ def images_section(record: RunRecord) -> Html:
     intro = element(
         "p",
         "The same test images in every row. Below each one: the class that the classifier sees in it, and "
-        "the true one in brackets where they differ.",
+        "the true one in brackets where they differ."
+        + (
+            " Spared: the image was not attacked, because it was wrong anyway, or down already."
+            if any(_is_spared(row) for strip in record.strips for row in strip.rows)
+            else ""
+        ),
     )
     strips = [
         folded(strip.title, _strip(strip), is_open=number < OPEN)
         for number, strip in enumerate(record.strips)
     ]
     return join(intro, *strips)
+
+
+def _is_spared(row: ImageRow) -> bool:
+    """Whether some image of a row was not attacked."""
+    return row.predicted is not None and bool((row.predicted < 0).any())
 
 
 def _strip(strip: SampleStrip) -> Html:
@@ -42,6 +52,8 @@ def _cell(source: str, label: int, seen: int | None, title: str) -> Html:
     image = element("img", src=source, alt=f"{title}, true class {label}", class_="pixels")
     if seen is None:
         return element("figure", image, element("figcaption", f"({label})"))
+    if seen < 0:
+        return element("figure", image, element("figcaption", "spared"))
     is_right = seen == label
     words = [f"{seen} \N{CHECK MARK}"] if is_right else [f"{seen} \N{BALLOT X}", _true(label)]
     return element("figure", image, element("figcaption", *words, class_="right" if is_right else "wrong"))

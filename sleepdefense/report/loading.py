@@ -9,10 +9,12 @@ from sleepdefense.consolidation.diary import SleepDiary, measured_from_arrays, r
 from sleepdefense.conversion.report import ConversionReport, LayerReport
 from sleepdefense.errors import CheckpointError
 from sleepdefense.evaluation.files import load_results
+from sleepdefense.report.evaluation_loading import load_evaluation
 from sleepdefense.report.reader import Reader
 from sleepdefense.report.record import RunFile, RunRecord, Training, WeightChange
 from sleepdefense.report.strips import load_strips
 
+RESULTS = "results.h5"
 EXPECTED = (
     "config.json",
     "classifier.h5",
@@ -23,35 +25,42 @@ EXPECTED = (
     "woken.h5",
     "conversion.json",
     "rasters.h5",
-    "results.h5",
+    RESULTS,
     "samples.h5",
 )
 """What a finished run has; one that trains no purifier has no classifier.h5."""
 
 
 def load_record(directory: Path) -> RunRecord:
-    """Read a run, finished or not.
+    """Read a run, finished or not, or an evaluation alone.
 
     Args:
-        directory: The folder that `sleepdefense run --out` wrote.
+        directory: The folder that `sleepdefense run --out` wrote; or the file of results that `sleepdefense
+            eval --out` wrote, or a folder that holds such a file and nothing of a run.
 
     Returns:
         All there is; `absent` names what is not there or cannot be read, and why.
 
     Raises:
-        CheckpointError: There is no such folder, or no file of a run in it.
+        CheckpointError: There is no such folder or file, no file of a run in it, or the file of results is
+            damaged.
     """
+    if directory.is_file():
+        return load_evaluation(directory)
     if not directory.is_dir():
         raise CheckpointError(f"there is no folder '{directory}': expected one that a run has written")
     found = {path.name for path in directory.iterdir()}
-    if not found & set(EXPECTED):
+    if not found & set(EXPECTED) - {RESULTS}:
+        alone = RESULTS if RESULTS in found else _only([name for name in found if name.endswith(".h5")])
+        if alone is not None:
+            return load_evaluation(directory / alone)
         raise CheckpointError(
             f"'{directory}' holds no file of a run: expected some of {', '.join(EXPECTED)}. "
-            "Make one with 'sleepdefense run --out DIR'"
+            "Make one with 'sleepdefense run --out DIR', or name a file that 'sleepdefense eval --out' wrote"
         )
     reader = Reader(directory)
     config = reader.read("config.json", _object)
-    table = reader.read("results.h5", load_results)
+    table = reader.read(RESULTS, load_results)
     naps = [diary for name in _nap_names(directory) if (diary := reader.read(name, _diary)) is not None]
     conversion = reader.read("conversion.json", _conversion)
     strips = load_strips(reader, table)
@@ -71,6 +80,10 @@ def load_record(directory: Path) -> RunRecord:
         timings=_timings(directory, reader),
         absent={name: reader.absent[name] for name in sorted(reader.absent)},
     )
+
+
+def _only(names: list[str]) -> str | None:
+    return names[0] if len(names) == 1 else None
 
 
 def _object(path: Path) -> dict[str, Any]:

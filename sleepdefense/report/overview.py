@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from sleepdefense.evaluation.results import CLEAN
 from sleepdefense.report.markup import Html, element
 from sleepdefense.report.record import RunRecord
-from sleepdefense.report.summary import percent
-from sleepdefense.report.views import WHITE_BOX, attack_views, find_roles
+from sleepdefense.report.roles import find_roles
+from sleepdefense.report.threats import WHITE_BOX
+from sleepdefense.report.views import attack_views
+from sleepdefense.report.words import percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

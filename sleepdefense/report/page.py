@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sleepdefense.checkpoint import write_text_atomic
+from sleepdefense.evaluation.results import RobustnessTable
 from sleepdefense.report.conversion_section import conversion_section, raster_section
+from sleepdefense.report.findings import checks_in_words
 from sleepdefense.report.images_section import images_section
 from sleepdefense.report.markup import Html, element, folded, join, missing
 from sleepdefense.report.overview import overview_section
@@ -27,6 +29,8 @@ SECTIONS: tuple[tuple[str, str, Callable[[RunRecord], Html]], ...] = (
     ("provenance", "Provenance", provenance_section),
 )
 """Anchor, heading, and what makes the section."""
+OF_AN_EVALUATION = ("robustness", "images", "provenance")
+"""Sections of a page on an evaluation alone."""
 
 
 def render_page(record: RunRecord) -> str:
@@ -44,10 +48,10 @@ def render_page(record: RunRecord) -> str:
         element("title", title),
         Html(f"<style>{STYLE}</style>"),
     )
-    links = [element("li", element("a", heading, href=f"#{anchor}")) for anchor, heading, _ in SECTIONS]
+    shown = [part for part in SECTIONS if not record.is_evaluation or part[0] in OF_AN_EVALUATION]
+    links = [element("li", element("a", heading, href=f"#{anchor}")) for anchor, heading, _ in shown]
     sections = [
-        element("section", element("h2", heading), make(record), id=anchor)
-        for anchor, heading, make in SECTIONS
+        element("section", element("h2", heading), make(record), id=anchor) for anchor, heading, make in shown
     ]
     body = element(
         "body",
@@ -70,9 +74,7 @@ def write_page(record: RunRecord, path: Path) -> None:
 def _header(record: RunRecord) -> Html:
     """Return the title and what was found, in words made from the numbers."""
     found = (
-        missing("No summary yet", "nothing was evaluated")
-        if record.table is None
-        else join(*(element("p", words, class_="summary") for words in summary_paragraphs(record.table)))
+        missing("No summary yet", "nothing was evaluated") if record.table is None else _summary(record.table)
     )
     absent = [element("li", element("code", name), f": {why}") for name, why in record.absent.items()]
     gaps = (
@@ -80,4 +82,15 @@ def _header(record: RunRecord) -> Html:
     )
     return element(
         "header", element("p", "sleepdefense", class_="brand"), element("h1", record.name), found, gaps
+    )
+
+
+def _summary(table: RobustnessTable) -> Html:
+    """Return what was found; what speaks against it stands out, and comes first."""
+    first = checks_in_words(table)
+    return join(
+        *(
+            element("p", words, class_="summary alarm" if words == first else "summary")
+            for words in summary_paragraphs(table)
+        )
     )

@@ -16,7 +16,9 @@ from sleepdefense.report.canvas import INK, QUIET, SOFT, as_rgb, in_our_look, pn
 from sleepdefense.report.overview import Step, steps
 from sleepdefense.report.record import RunRecord, SampleStrip
 from sleepdefense.report.robustness_figures import draw_bars
-from sleepdefense.report.views import OBLIVIOUS, WHITE_BOX, attack_views, find_roles, headline_attack
+from sleepdefense.report.roles import find_roles
+from sleepdefense.report.threats import OBLIVIOUS, WHITE_BOX
+from sleepdefense.report.views import attack_views, headline_attack
 
 MOST_ATTACKS = 4
 MOST_COLUMNS = 7
@@ -118,7 +120,9 @@ def _bars(panel: Figure | SubFigure, record: RunRecord) -> None:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "not evaluated yet", ha="center", color=SOFT, transform=axes.transAxes)
         return
-    views, roles = attack_views(record.table)[: MOST_ATTACKS + 1], find_roles(record.table)
+    every = attack_views(record.table)
+    views = [view for view in every if view.follows_gradient or not view.is_attack][: MOST_ATTACKS + 1]
+    roles = find_roles(record.table)
     is_split = any(OBLIVIOUS in cells for view in views for cells in view.cells.values())
     models = ((OBLIVIOUS, "oblivious attack"), (WHITE_BOX, "white-box attack"))
     shown = models if is_split else ((WHITE_BOX, "under attack"),)

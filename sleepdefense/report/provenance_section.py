@@ -18,6 +18,8 @@ def _commands(record: RunRecord) -> Html:
         str(file.provenance["command"]) for file in record.files if "command" in file.provenance
     )
     seeds = dict.fromkeys(str(file.provenance["seed"]) for file in record.files if "seed" in file.provenance)
+    if not commands and record.is_evaluation:
+        return Html()
     if not commands:
         return missing("No command", "no file of this run says how it was made")
     plural = "s" if len(seeds) > 1 else ""
@@ -45,7 +47,8 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 def _settings(record: RunRecord) -> Html:
     if record.config is None:
         return missing("No settings", record.why_absent("config.json"))
-    return folded("Settings of the run", table(("setting", "value"), flatten(record.config)))
+    what = "evaluation" if record.is_evaluation else "run"
+    return folded(f"Settings of the {what}", table(("setting", "value"), flatten(record.config)))
 
 
 def _versions(record: RunRecord) -> Html:

@@ -79,6 +79,36 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrintedNumber:
+    """A number that a paper prints, as text.
+
+    Attributes:
+        text: The accuracy, "15 %".
+        verdict: Where it lies: "above", "below" or "inside" the measured interval; "" if that is not known.
+        median: The median distance that is printed along with it; "" without one.
+    """
+
+    text: str
+    verdict: str = ""
+    median: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """What a paper prints for one of the systems.
+
+    Attributes:
+        paper: Where it is printed, "dim2022:CNN".
+        system: Which system of the table it stands beside.
+        numbers: Norm and attack, as in "L2:DDN", or "L2:all" -> number.
+    """
+
+    paper: str
+    system: str
+    numbers: Mapping[str, PrintedNumber]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFile:
     """One file of a run.
 
@@ -115,6 +145,8 @@ class RunRecord:
         files: What the folder holds.
         timings: Step -> seconds.
         absent: Name of a file -> why it is not used: not there, or damaged and how.
+        printed: What a paper prints, to stand beside the table.
+        is_evaluation: Whether it is no run but one evaluation, which has nothing to train or to convert.
     """
 
     name: str = "run"
@@ -130,6 +162,8 @@ class RunRecord:
     files: tuple[RunFile, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    printed: Printed | None = None
+    is_evaluation: bool = False
 
     def why_absent(self, *names: str) -> str:
         """Say why a part is missing, given the names of the files it would have come from."""

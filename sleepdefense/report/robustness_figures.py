@@ -20,19 +20,21 @@ from sleepdefense.report.canvas import (
     say_empty,
     shorten,
 )
-from sleepdefense.report.views import AttackView, Roles
+from sleepdefense.report.roles import Roles
+from sleepdefense.report.views import AttackView
 
 MOST_BARS = 60
 """In one figure; more attacks go into further figures."""
+HATCHES = ("", "////", "....", "xxxx")
+"""Tell controls of the same colour from each other."""
 
 
 def system_styles(roles: Roles) -> dict[str, tuple[str, str]]:
     """Return colour and hatching of each system; the three of the paper always look the same."""
     fixed = {roles.undefended: SOFT, roles.before: BLUE, roles.after: VERMILION}
     styles = {name: (colour, "") for name, colour in fixed.items() if name is not None}
-    hatches = ("", "////", "....", "xxxx")
     for number, name in enumerate(roles.controls):
-        styles[name] = (OTHERS[number % len(OTHERS)], hatches[number // len(OTHERS) % len(hatches)])
+        styles[name] = (OTHERS[number % len(OTHERS)], HATCHES[number // len(OTHERS) % len(HATCHES)])
     return styles
 
 
@@ -55,8 +57,19 @@ def accuracy_bars(views: Sequence[AttackView], roles: Roles, threat_model: str, 
     return drawing
 
 
+def shown_in(views: Sequence[AttackView], roles: Roles, threat_model: str) -> list[AttackView]:
+    """Return what belongs into a figure of a threat model: its attacks, and what is no attack at all."""
+    return [
+        view
+        for view in views
+        if not view.is_attack or any(view.row(name, threat_model) is not None for name in roles.order)
+    ]
+
+
 def _measured(views: Sequence[AttackView], roles: Roles, threat_model: str) -> list[str]:
-    return [name for name in roles.order if any(view.row(name, threat_model) for view in views)]
+    """Return the systems that met an attack of the threat model, or all that have a row if there is none."""
+    asked = [view for view in views if view.is_attack] or views
+    return [name for name in roles.order if any(view.row(name, threat_model) for view in asked)]
 
 
 def draw_bars(axes: Axes, views: Sequence[AttackView], roles: Roles, threat_model: str) -> None:

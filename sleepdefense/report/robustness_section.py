@@ -1,173 +1,83 @@
-"""The tables of what each network still gets right, and their bars."""
+"""What each network still gets right: first what matters most, at the end every number."""
 
 from collections.abc import Sequence
 
 from sleepdefense.evaluation.results import CLEAN, RobustnessTable
-from sleepdefense.evaluation.rows import RobustnessRow
+from sleepdefense.report.attack_tables import attack_tables
 from sleepdefense.report.canvas import png_bytes
-from sleepdefense.report.doubts import CAVEATS, warnings
-from sleepdefense.report.markup import Html, captioned, element, figure, folded, join, missing, table
+from sleepdefense.report.changes_section import changes_section
+from sleepdefense.report.checks_section import checks_section
+from sleepdefense.report.doubts import CAVEAT_OF_SLEEP, CAVEATS, warnings
+from sleepdefense.report.markup import Html, element, figure, folded, join, missing, table
 from sleepdefense.report.record import RunRecord
-from sleepdefense.report.robustness_figures import MOST_BARS, accuracy_bars, system_styles
-from sleepdefense.report.summary import percent, points
-from sleepdefense.report.views import (
-    OBLIVIOUS,
-    WHITE_BOX,
-    AttackView,
-    Change,
-    Roles,
-    attack_views,
-    change_between,
-    find_roles,
-)
+from sleepdefense.report.robustness_figures import MOST_BARS, accuracy_bars, shown_in
+from sleepdefense.report.roles import Roles, find_roles
+from sleepdefense.report.threats import NO_MODEL, in_order, threat_of
+from sleepdefense.report.views import AttackView, attack_views
+from sleepdefense.report.words import interval, percent
+from sleepdefense.report.worst_section import curve_section, worst_section
 
-THREATS = (
-    (
-        OBLIVIOUS,
-        "Oblivious",
-        "The attacker knows the classifier and differentiates through it alone; the defence stands in front "
-        "of it unseen. The papers on purifiers call this white-box.",
-    ),
-    (
-        WHITE_BOX,
-        "White-box",
-        "The attacker knows everything and differentiates through defence and classifier together.",
-    ),
-)
+MOST_ATTACKS = 12
+"""More have no bars of their own: the table has a bar in every cell."""
 
 
 def robustness_section(record: RunRecord) -> Html:
-    """Return bars, table, changes made by sleep and all rows as they were measured."""
+    """Return worst cases, checks, curves, tables, changes made by sleep, and all rows as measured."""
     found = record.table
     if found is None:
         return missing("No evaluation yet", record.why_absent("results.h5"))
     views, roles = attack_views(found), find_roles(found)
     doubts = [element("li", words) for words in warnings(found)]
+    caveats = [*CAVEATS, *([CAVEAT_OF_SLEEP] if roles.after is not None else [])]
+    several = len(roles.order) > 1
     return join(
         element("p", element("strong", found.title), "."),
-        element("dl", *(join(element("dt", name), element("dd", words)) for _, name, words in THREATS)),
+        worst_section(found, roles, record.printed),
+        element("h3", "Checks and doubts"),
+        checks_section(found),
         element("ul", *doubts, class_="warning") if doubts else Html(),
+        element("h3", "Accuracy against distance"),
+        curve_section(found, roles),
+        element("h3", "Attack by attack"),
+        _threats(found),
+        attack_tables(views, roles, record.printed),
         _bars(views, roles),
-        _table(views, roles),
-        _changes(found, views, roles),
+        element("h3", "Changes made by sleep" if roles.after is not None else "Differences")
+        if several
+        else Html(),
+        changes_section(found, views, roles) if several else Html(),
+        element("h3", "All numbers"),
         folded("Worst case over all attacks of a threat model, image by image", _worst(found)),
-        folded("How to read these numbers", element("ul", *(element("li", words) for words in CAVEATS))),
+        folded("How to read these numbers", element("ul", *(element("li", words) for words in caveats))),
+        _costs(found),
         folded("All rows as measured", _all_rows(found)),
     )
 
 
+def _threats(found: RobustnessTable) -> Html:
+    """Explain the threat models that occur."""
+    models = in_order(row.threat_model for row in found.rows if row.norm != "none")
+    words = [
+        join(element("dt", threat_of(model).short.capitalize()), element("dd", threat_of(model).meaning))
+        for model in models
+    ]
+    return element("dl", *words) if words else Html()
+
+
 def _bars(views: Sequence[AttackView], roles: Roles) -> Html:
-    """Draw both threat models side by side, in as many figures as the number of attacks asks for."""
-    step = max(1, MOST_BARS // max(len(roles.order), 1))
+    """Draw the threat models side by side, in as many figures as the number of systems asks for."""
+    if len(views) > MOST_ATTACKS or len(roles.order) < 2:
+        return Html()
     drawn = []
-    for first in range(0, len(views), step):
-        part = views[first : first + step]
-        for model, name, _ in THREATS:
-            if not any(view.row(system, model) for view in part for system in roles.order):
-                continue
-            png = png_bytes(accuracy_bars(part, roles, model, title=f"{name} attacks"))
-            drawn.append(
-                figure(png, alt=f"Bars of the accuracy under {name.lower()} attacks: see the table.")
-            )
+    for model in in_order(each for view in views for each in view.models()) or (NO_MODEL,):
+        shown = shown_in(views, roles, model)
+        step = max(1, MOST_BARS // max(len(roles.order), 1))
+        is_attack = any(view.is_attack for view in shown)
+        name = f"{threat_of(model).short.capitalize()} attacks" if is_attack else "No attack"
+        for first in range(0, len(shown), step):
+            png = png_bytes(accuracy_bars(shown[first : first + step], roles, model, title=name))
+            drawn.append(figure(png, alt=f"Bars of the accuracy, {name.lower()}: see the table."))
     return element("div", *drawn, class_="figures")
-
-
-def _table(views: Sequence[AttackView], roles: Roles) -> Html:
-    """Write a table whose rows are the systems, attack by attack."""
-    styles = system_styles(roles)
-    head = element(
-        "tr",
-        element("th", "system", scope="col"),
-        element("th", "oblivious", scope="col", class_="number"),
-        element("th", "white-box", scope="col", class_="number"),
-        element("th", "n", scope="col", class_="number"),
-    )
-    bodies = []
-    for view in views:
-        lines = [_group(view.title, 4)]
-        lines += [_line(view, name, styles[name][0]) for name in roles.order if name in view.cells]
-        bodies.append(element("tbody", *lines))
-    caption = (
-        "Images classified correctly, with the 95 % Wilson interval. What is the same for both threat models "
-        "stands in both columns: clean images, corruptions that need no model, and attacks on a network that "
-        "has no defence to be oblivious of."
-    )
-    return captioned(element("table", element("thead", head), *bodies, class_="accuracy"), caption)
-
-
-def _line(view: AttackView, system: str, colour: str) -> Html:
-    name = element("td", element("span", class_="chip ink", style=f"background:{colour}"), system)
-    rows = [view.row(system, model) for model in (OBLIVIOUS, WHITE_BOX)]
-    cells = [element("td", _cell(row, colour), class_="number") for row in rows]
-    return element("tr", name, *cells, _n(rows[1] or rows[0]))
-
-
-def _n(row: RobustnessRow | None) -> Html:
-    return element("td", "" if row is None else str(row.n), class_="number")
-
-
-def _cell(row: RobustnessRow | None, colour: str) -> Html:
-    """Write an accuracy with its interval, a bar below it, and what is wrong with it, if anything is."""
-    if row is None:
-        return element("small", "not measured")
-    if row.is_error:
-        return element("span", row.status, class_="error")
-    share = f"width:{100 * row.accuracy:.1f}%;background:{colour}"
-    return join(
-        element("b", percent(row.accuracy)),
-        element("small", f" {100 * row.lower:.1f} to {100 * row.upper:.1f}"),
-        element("span", element("span", class_="ink", style=share), class_="bar"),
-        Html() if row.status == "ok" else element("span", row.status, class_="error"),
-    )
-
-
-def _changes(found: RobustnessTable, views: Sequence[AttackView], roles: Roles) -> Html:
-    """Compare every network with the one before sleep, image by image."""
-    if roles.before is None or (roles.after is None and not roles.controls):
-        return missing("No change to show", "there is only one network to look at")
-    others = tuple(name for name in (roles.after, *roles.controls) if name is not None)
-    bodies = []
-    for view in views:
-        models = (OBLIVIOUS, WHITE_BOX) if OBLIVIOUS in view.cells.get(roles.before, {}) else (WHITE_BOX,)
-        for model in models:
-            changes = [(name, change_between(found, view, roles.before, name, model)) for name in others]
-            lines = [_change(name, change) for name, change in changes if change is not None]
-            if lines:
-                title = f"{view.title} ({model})" if view.needs_model else view.title
-                bodies.append(element("tbody", _group(title, 6), *lines))
-    if not bodies:
-        return missing("No change to show", "no attack has a result for two networks")
-    caption = (
-        f"What changed against '{roles.before}', with 95 % intervals: images won and lost. Controls show "
-        "what a change of the weights of the same size does without sleep."
-    )
-    titles = ("system", "change", "interval", "won", "lost", "")
-    head = element("tr", *(element("th", title, class_=_side(title)) for title in titles))
-    return captioned(element("table", element("thead", head), *bodies, class_="changes"), caption)
-
-
-def _side(title: str) -> str | None:
-    return "number" if title in ("change", "interval", "won", "lost") else None
-
-
-def _group(title: str, columns: int) -> Html:
-    """Return the heading of the rows of one attack."""
-    return element("tr", element("th", title, colspan=str(columns), scope="rowgroup"), class_="group")
-
-
-def _change(name: str, change: Change) -> Html:
-    numbers = (
-        points(change.difference),
-        f"{100 * change.lower:+.1f} to {100 * change.upper:+.1f}",
-        str(change.gained),
-        str(change.lost),
-    )
-    return element(
-        "tr",
-        element("td", name),
-        *(element("td", number, class_="number") for number in numbers),
-        element("td", "within chance" if change.is_within_chance else ""),
-    )
 
 
 def _worst(found: RobustnessTable) -> Html:
@@ -182,7 +92,7 @@ def _worst(found: RobustnessTable) -> Html:
                     model,
                     line.norm,
                     percent(line.accuracy),
-                    f"{100 * line.lower:.1f} to {100 * line.upper:.1f}",
+                    interval(line.lower, line.upper),
                     ", ".join(line.attacks) + left_out,
                 )
             )
@@ -194,6 +104,24 @@ def _worst(found: RobustnessTable) -> Html:
     )
 
 
+def _costs(found: RobustnessTable) -> Html:
+    """Say how often each attack asked a network, where that was counted."""
+    labels = {row.key: row.attack for row in found.rows}
+    rows = []
+    for cost in found.provenance.get("costs", ()):
+        images = int(cost["num_attacked"])
+        each = [f"{cost[name] / images:.4g}" if images else "" for name in ("forward", "backward")]
+        if cost["attack"] != CLEAN:
+            key = str(cost["attack"]).rpartition(".")[0]
+            label = labels.get(str(cost["attack"]), labels.get(key, str(cost["attack"])))
+            rows.append((label, "; ".join(map(str, cost["rows"])), str(images), *each))
+    if not rows:
+        return Html()
+    caption = "Images shown to the attacked network, and gradients taken, for each image attacked."
+    titles = ("attack", "fills the rows of", "images attacked", "forward", "backward")
+    return folded("What each attack cost", table(titles, rows, numbers=(2, 3, 4), caption=caption))
+
+
 def _all_rows(found: RobustnessTable) -> Html:
     rows = [
         (
@@ -203,15 +131,27 @@ def _all_rows(found: RobustnessTable) -> Html:
             row.threat_model,
             row.norm,
             f"{row.correct} / {row.n}",
+            str(row.num_attacked),
             "" if row.key == CLEAN else f"{row.median_distance:.4g}",
             row.status,
         )
         for row in found.rows
     ]
+    titles = (
+        "system",
+        "attack",
+        "specification",
+        "threat model",
+        "norm",
+        "correct",
+        "attacked",
+        "median distance",
+    )
     return table(
-        ("system", "attack", "specification", "threat model", "norm", "correct", "median distance", "status"),
+        (*titles, "status"),
         rows,
-        numbers=(5, 6),
-        caption="Median distance: how far the median image had to be moved, in the attack's norm; 'inf' "
-        "where the attack failed on more than half of them.",
+        numbers=(5, 6, 7),
+        caption="Attacked: images that were right before, and not down already. Median distance: how far "
+        "the median image had to be moved, in the attack's norm (corruptions: L2); 'inf' where the attack "
+        "failed on more than half of them.",
     )

@@ -14,7 +14,8 @@ from sleepdefense.models.base import AbstractClassifier, AbstractPurifier
 from sleepdefense.models.saving import model_from_checkpoint
 from sleepdefense.report.reader import Reader
 from sleepdefense.report.record import ImageRow, SampleStrip
-from sleepdefense.report.views import WHITE_BOX, find_roles
+from sleepdefense.report.roles import find_roles
+from sleepdefense.report.threats import WHITE_BOX
 
 MOST_IMAGES = 8
 

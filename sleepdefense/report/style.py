@@ -20,6 +20,7 @@ a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: un
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .8rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.3rem; line-height: 1.3; margin: 3rem 0 .9rem; padding-bottom: .3rem;
   border-bottom: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 2rem 0 .6rem; }
 section { scroll-margin-top: 3rem; }
 .brand { margin: 1.6rem 0 .1rem; color: var(--soft); letter-spacing: .04em; }
 .summary { font-size: 1.08rem; max-width: 46rem; }
@@ -51,8 +52,14 @@ th, td { text-align: left; vertical-align: top; padding: .3rem 1.1rem .3rem 0; b
 th { font-weight: 600; } thead th { color: var(--soft); vertical-align: bottom; }
 td { overflow-wrap: break-word; max-width: 28rem; } td code { font-size: .75rem; overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; } .number:last-child { padding-right: 0; }
-.accuracy { width: 100%; max-width: 50rem; } .group th { padding-top: 1.1rem; }
+.accuracy { width: 100%; max-width: 58rem; } .accuracy td:first-child { min-width: 11rem; }
+.group th { padding-top: 1.1rem; }
 .accuracy small { display: inline-block; min-width: 5.6rem; } .accuracy b { font-weight: 600; }
+.accuracy .median { display: block; } .accuracy .kind { display: block; }
+.worst { max-width: 62rem; } .worst td:first-child { min-width: 0; }
+.worst td:last-child { min-width: 15rem; }
+.worst td:last-child, .worst th:last-child { padding-left: 1rem; } .any td { font-weight: 600; }
+.any td:first-child { white-space: nowrap; } td .error { max-width: 22rem; }
 .bar { display: block; height: 3px; background: var(--line); margin-top: 3px; border-radius: 2px;
   overflow: hidden; }
 .bar span { display: block; height: 100%; }
@@ -60,6 +67,11 @@ td { overflow-wrap: break-word; max-width: 28rem; } td code { font-size: .75rem;
 .error { display: block; color: var(--bad); font-size: .8rem; white-space: normal; }
 .missing { background: var(--panel); border-left: 3px solid var(--soft); padding: .6rem .9rem; }
 .warning { background: var(--panel); border-left: 3px solid var(--bad); padding: .6rem .9rem .6rem 2rem; }
+.alarm { background: var(--panel); border-left: 3px solid var(--bad); padding: .6rem .9rem; }
+.flags { list-style: none; padding: 0; } .flags p { margin: .15rem 0; }
+.flags li { border-left: 3px solid var(--soft); padding: .1rem 0 .1rem .9rem; margin: .9rem 0; }
+.flags .failed, .flags .error { border-color: var(--bad); font-size: inherit; color: inherit; }
+.flag-failed, .flag-error { color: var(--bad); } .place { color: var(--soft); }
 details { margin: .7rem 0; } summary { cursor: pointer; font-weight: 600; padding: .2rem 0; }
 summary:hover { color: var(--accent); } :focus-visible { outline: 2px solid var(--accent);
   outline-offset: 2px; }

@@ -1,75 +1,18 @@
-"""A robustness table as a reader looks at it: attack by attack, and which system plays which part."""
+"""A robustness table as a reader looks at it: attack by attack, norm by norm."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sleepdefense.attacks.catalogue import AttackSpec
+from sleepdefense.attacks.parse import parse_attack
+from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation.results import CLEAN, RobustnessTable
 from sleepdefense.evaluation.rows import RobustnessRow
-
-OBLIVIOUS, WHITE_BOX, NO_MODEL = "oblivious", "white-box", "none"
-_Z = 1.959963984540054  # half of the 95 percent interval of the normal distribution
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roles:
-    """Which system is which.
-
-    Attributes:
-        undefended: The bare classifier, or None.
-        before: The defended system before sleep, or None.
-        after: The defended system after sleep, or None.
-        controls: All others, in the order of the table.
-    """
-
-    undefended: str | None
-    before: str | None
-    after: str | None
-    controls: tuple[str, ...]
-
-    @property
-    def order(self) -> tuple[str, ...]:
-        """All systems: the three of the paper first."""
-        main = tuple(name for name in (self.undefended, self.before, self.after) if name is not None)
-        return main + self.controls
-
-
-def find_roles(table: RobustnessTable) -> Roles:
-    """Tell by its rows, its name and its place which part each system plays.
-
-    Systems that some attack sees only in part have a purifier; the first one without is undefended. Among
-    those with a purifier (or, if there are none, among all), the one whose name speaks of "before" is the
-    one before sleep, "after" the one after it; else they are the first and the second.
-    """
-    names = list(dict.fromkeys(row.system for row in table.rows))
-    guarded = [
-        name
-        for name in names
-        if any(row.system == name and row.threat_model == OBLIVIOUS for row in table.rows)
-    ]
-    undefended = next((name for name in names if name not in guarded), None) if guarded else None
-    candidates = [name for name in (guarded or names) if name != undefended]
-    before = _named(candidates, "before")
-    after = _named(candidates, "after")
-    rest = [name for name in candidates if name not in (before, after)]
-    if before is None and rest:
-        before = rest.pop(0)
-    if after is None and rest:
-        after = rest.pop(0)
-    main = (undefended, before, after)
-    return Roles(
-        undefended=undefended,
-        before=before,
-        after=after,
-        controls=tuple(name for name in names if name not in main),
-    )
-
-
-def _named(names: Sequence[str], word: str) -> str | None:
-    return next((name for name in names if word in name.lower()), None)
+from sleepdefense.evaluation.views import NORMS
+from sleepdefense.report.threats import GRADIENT, NO_MODEL, OBLIVIOUS, WHITE_BOX, in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,120 +22,136 @@ class AttackView:
     Attributes:
         key: The attack's key.
         label: The attack as a table calls it; "no attack" for clean images.
-        norm: What its size is measured in; "" where that says nothing new.
+        measure: What its distances are measured in; "none" without a norm.
+        spec: The text that stands for it; "" for clean images.
         cells: System -> threat model -> row.
     """
 
     key: str
     label: str
-    norm: str
+    measure: str
+    spec: str
     cells: Mapping[str, Mapping[str, RobustnessRow]]
+
+    @property
+    def norm(self) -> str:
+        """What its size is measured in; "" where the label says so, or there is nothing to say."""
+        return "" if self.measure == "none" or self.measure in self.label else self.measure
 
     @property
     def title(self) -> str:
         """Label and norm."""
         return f"{self.label}, {self.norm}" if self.norm else self.label
 
+    @property
+    def name(self) -> str:
+        """The label for a place that speaks of one norm only: "PGD 1.5" instead of "L2:PGD 1.5"."""
+        return self.label.removeprefix(f"{self.measure}:")
+
     def row(self, system: str | None, threat_model: str) -> RobustnessRow | None:
         """Return the row of a system, or None.
 
-        To a system that is attacked as a whole and has no purifier to be oblivious of, both threat models
-        are one; corruptions and clean images, which need no model, count for each.
+        To a system that is attacked as a whole and has no purifier to be oblivious of, oblivious and
+        white-box are one; corruptions and clean images, which need no model, count for each.
         """
         cells = self.cells.get(system or "", {})
         if threat_model in cells:
             return cells[threat_model]
-        if NO_MODEL in cells:
-            return cells[NO_MODEL]
+        if not self.is_attack:
+            return cells.get(NO_MODEL)
         return cells.get(WHITE_BOX) if threat_model == OBLIVIOUS else None
 
+    def models(self, *systems: str) -> tuple[str, ...]:
+        """Return the threat models in which the systems (all, if none is named) were attacked with it."""
+        if not self.is_attack:
+            return ()
+        asked = systems or tuple(self.cells)
+        return in_order(model for system in asked for model in self.cells.get(system, {}))
+
     @property
-    def needs_model(self) -> bool:
-        """Whether the attack follows a gradient."""
-        return any(NO_MODEL not in cells for cells in self.cells.values())
+    def is_attack(self) -> bool:
+        """Whether it has a norm to be measured in, unlike clean images and corruptions."""
+        return self.measure != "none"
+
+    @property
+    def follows_gradient(self) -> bool:
+        """Whether it follows gradients, of the system or of one in its place."""
+        return any(model in GRADIENT for model in self.models())
 
 
 def attack_views(table: RobustnessTable) -> tuple[AttackView, ...]:
     """Group the rows by attack, the clean images first, in the order of the table."""
     groups: dict[str, dict[str, dict[str, RobustnessRow]]] = {}
-    names: dict[str, tuple[str, str]] = {}
+    first: dict[str, RobustnessRow] = {}
     for row in table.rows:
         groups.setdefault(row.key, {}).setdefault(row.system, {})[row.threat_model] = row
-        norm = "" if row.norm == "none" or row.norm in row.attack else row.norm
-        names[row.key] = ("no attack" if row.key == CLEAN else row.attack, norm)
+        first.setdefault(row.key, row)
     ordered = sorted(groups, key=lambda key: key != CLEAN)
     return tuple(
-        AttackView(key=key, label=names[key][0], norm=names[key][1], cells=groups[key]) for key in ordered
+        AttackView(
+            key=key,
+            label="no attack" if key == CLEAN else first[key].attack,
+            measure=first[key].norm,
+            spec=first[key].spec,
+            cells=groups[key],
+        )
+        for key in ordered
     )
+
+
+def by_norm(views: Sequence[AttackView]) -> dict[str, list[AttackView]]:
+    """Sort attacks by norm: first what has none, then in the order of the tables."""
+    groups: dict[str, list[AttackView]] = {}
+    for view in views:
+        groups.setdefault(view.measure, []).append(view)
+    known = ("none", *NORMS)
+    return {norm: groups[norm] for norm in sorted(groups, key=lambda norm: (*known, norm).index(norm))}
 
 
 def headline_attack(views: Sequence[AttackView]) -> AttackView | None:
     """Return the attack that the summary speaks of: FGSM if it is there, else the first with a gradient."""
-    strong = [view for view in views if view.needs_model and view.key != CLEAN]
+    strong = [view for view in views if view.follows_gradient]
     return next((view for view in strong if view.label.startswith("FGSM")), strong[0] if strong else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How sleep changed the accuracy on the same images.
-
-    Attributes:
-        gained: Images right after sleep only.
-        lost: Images right before sleep only.
-        difference: (gained - lost) / n, in [-1, 1].
-        lower: Lower end of its 95 percent interval.
-        upper: Upper end of it.
-    """
-
-    gained: int
-    lost: int
-    difference: float
-    lower: float
-    upper: float
-
-    @property
-    def is_within_chance(self) -> bool:
-        """Whether the interval holds zero."""
-        return self.lower <= 0.0 <= self.upper
+def valid_numbers(table: RobustnessTable, system: str, norm: str) -> list[int]:
+    """Return the numbers of a system's rows of a norm in which every image has a distance."""
+    return [
+        number
+        for number, row in enumerate(table.rows)
+        if row.system == system
+        and row.norm == norm
+        and row.key != CLEAN
+        and not row.is_error
+        and not bool(np.isnan(table.distance[number]).any())
+    ]
 
 
-def paired_change(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Change:
-    """Compare two systems image by image.
-
-        d = (gained - lost) / (n + 2),
-        d -+ 1.96 sqrt(((gained + lost + 1) - (gained - lost)^2 / (n + 2)) / (n + 2)^2)
-
-    Args:
-        before: Whether each image is classified correctly by the first system, (image,).
-        after: The same for the second, (image,).
-
-    Returns:
-        The plain difference and the interval; without images NaN and an interval from -1 to 1.
-
-    Source:
-        Agresti and Min 2005: the interval of paired proportions with half an image added to each of the four
-        cells, which stays honest where few images change.
-
-    >>> change = paired_change(np.array([True, True, False]), np.array([True, False, False]))
-    >>> change.gained, change.lost, change.is_within_chance
-    (0, 1, True)
-    """
-    n = len(before)
-    if n == 0:
-        return Change(0, 0, math.nan, -1.0, 1.0)
-    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    total = n + 2
-    centre = (gained - lost) / total
-    half = _Z * math.sqrt(max((gained + lost + 1) - (gained - lost) ** 2 / total, 0.0)) / total
-    return Change(gained, lost, (gained - lost) / n, max(centre - half, -1.0), min(centre + half, 1.0))
-
-
-def change_between(
-    table: RobustnessTable, view: AttackView, first: str, second: str, threat_model: str
-) -> Change | None:
-    """Compare two systems under one attack, or return None where one has no result."""
-    rows = [view.row(name, threat_model) for name in (first, second)]
-    if any(row is None or row.is_error or row.n == 0 for row in rows):
+def known_attack(spec: str) -> AttackSpec | None:
+    """Return the attack that a row names; None for one that this release does not know."""
+    try:
+        return parse_attack(spec)
+    except ConfigError:
         return None
-    right = [table.predicted[table.rows.index(row)] == table.labels for row in rows if row is not None]
-    return paired_change(right[0], right[1])
+
+
+def minimises(row: RobustnessRow) -> bool:
+    """Whether a row's attack looks for the nearest wrong image, at whatever distance."""
+    spec = known_attack(row.spec)
+    return spec is not None and spec.minimises
+
+
+def distance_in_words(distance: float) -> str:
+    """Return a median distance.
+
+    >>> distance_in_words(0.08123), distance_in_words(float("inf")), distance_in_words(float("nan"))
+    ('0.0812', 'not reached', '')
+    """
+    if math.isnan(distance):
+        return ""
+    return "not reached" if math.isinf(distance) else f"{distance:.3g}"
+
+
+def budgets(rows: Iterable[RobustnessRow]) -> tuple[float, ...]:
+    """Return the budgets of rows, ascending."""
+    return tuple(sorted({row.epsilon for row in rows if row.epsilon is not None}))

@@ -17,7 +17,8 @@ def test_attack_through_the_defence_that_does_less_harm_is_suspicious() -> None:
         judged("x", "FGSM 0.3", "oblivious", 5),
         judged("x", "FGSM 0.3", "white-box", 35),
     ]
-    (words,) = warnings(table_of(*rows))
+    missing, words = warnings(table_of(*rows))
+    assert missing == "No attack was adapted to 'x'."
     assert "masked gradients" in words
     assert "'x' under FGSM 0.3, Linf" in words
 
@@ -38,5 +39,6 @@ def test_nothing_to_warn_of() -> None:
         judged("x", "clean", "none", 38),
         judged("x", "FGSM 0.3", "oblivious", 20),
         judged("x", "FGSM 0.3", "white-box", 5),
+        judged("x", "FGSM 0.3", "adaptive", 4),
     ]
     assert warnings(table_of(*rows)) == []

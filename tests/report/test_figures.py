@@ -29,6 +29,7 @@ from sleepdefense.report.conversion_figures import (
 )
 from sleepdefense.report.record import Training, WeightChange
 from sleepdefense.report.robustness_figures import accuracy_bars
+from sleepdefense.report.roles import find_roles
 from sleepdefense.report.sleep_figures import (
     QUANTITIES,
     diary_curve,
@@ -38,7 +39,8 @@ from sleepdefense.report.sleep_figures import (
     stage_curve,
     weight_histogram,
 )
-from sleepdefense.report.views import OBLIVIOUS, WHITE_BOX, attack_views, find_roles
+from sleepdefense.report.threats import OBLIVIOUS, WHITE_BOX
+from sleepdefense.report.views import attack_views
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

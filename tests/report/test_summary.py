@@ -10,7 +10,10 @@ def test_summary_gives_level_change_and_controls() -> None:
     assert level == (
         "On 40 images of 'digits', the undefended network is right on 95.0 % without an attack, and on 90.0 "
         "% behind the defence. Under FGSM 0.3 (Linf) the undefended network keeps 5.0 %, behind the defence "
-        "75.0 % are right if the attacker ignores it, and 7.5 % if the attack goes through it."
+        "75.0 % are right if the attacker ignores it, and 7.5 % if the attack goes through it. All 2 attacks in "
+        "Linf together (oblivious and white-box), image by image, leave 7.5 % before sleep and 7.5 % after it; "
+        "without PGD 0.3 (white-box), which failed. No attack was adapted to 'defence before sleep' or 'defence "
+        "after sleep'."
     )
     assert change.startswith("Sleep changed clean accuracy by +2.5 points (")
     assert "white-box accuracy under FGSM 0.3 by 0.0 points (" in change
@@ -36,9 +39,17 @@ def test_classifier_that_sleeps_has_its_own_words() -> None:
 
 
 def test_run_without_sleep_says_so() -> None:
-    assert summary_paragraphs(table_of(judged("model", "clean", "none", 30)))[-1] == (
-        "There is no network after sleep to compare with."
-    )
+    rows = [judged("no defence", "clean", "none", 30), judged("defence", "clean", "none", 20)]
+    rows.append(judged("defence", "FGSM 0.3", "oblivious", 10))
+    last = summary_paragraphs(table_of(*rows))[-1]
+    assert last == "There is no network after sleep to compare with."
+
+
+def test_evaluation_of_one_network_speaks_of_no_sleep() -> None:
+    assert summary_paragraphs(table_of(judged("model", "clean", "none", 30))) == [
+        "On 40 images of 'digits', 'model' is right on 75.0 % without an attack. No attack was run on 'model': "
+        "nothing here tells how robust it is."
+    ]
 
 
 def test_worst_case_of_several_attacks_is_told() -> None:
