@@ -5,7 +5,7 @@ from torch import nn
 
 from sleepdefense.data import ImageSet, load_data
 
-EPOCHS = 6
+EPOCHS = 4
 
 
 def train_digits_cnn() -> nn.Module:

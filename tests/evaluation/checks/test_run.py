@@ -40,6 +40,7 @@ def test_the_batch_size_changes_nothing(batch_size, cnn, digits, config):
         assert left.value == pytest.approx(right.value, abs=1e-6)
 
 
+@pytest.mark.long
 def test_checks_alone_find_what_they_find_together(cnn, digits, config):
     system = {"a": masks.Quantised(cnn)}
     together = run_checks(system, digits, config=config, which=["G1", "S1", "S6", "S7"])
@@ -74,7 +75,7 @@ class Raising(nn.Module):
         return self.model(image)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no gradient here"), TypeError(), ZeroDivisionError("0")])
+@pytest.mark.parametrize("error", [RuntimeError("no gradient here"), TypeError()])
 def test_a_model_that_raises_is_a_finding(error, cnn, digits, config):
     which = ["G1", "G2", "G5", "S1", "S6", "S7", "T1", "R1"]
     findings = run_checks({"a": Raising(cnn, error), "b": cnn}, digits, config=config, which=which)
@@ -116,12 +117,14 @@ def test_a_plain_callable_is_checked(cnn, digits, config):
     assert not [finding for finding in findings if finding.is_flag]
 
 
+@pytest.mark.long
 def test_another_norm_is_checked(cnn, digits, config):
     findings = run_checks({"a": cnn}, digits, config=replace(config, norm="L2", epsilon=6.0))
     assert {finding.norm for finding in findings} == {"none", "L2"}
     assert not [finding for finding in findings if finding.is_flag], findings
 
 
+@pytest.mark.long
 def test_small_images_are_checked():
     config = CheckConfig(num_images=16, num_random_points=20, num_planted=4)
     findings = run_checks({"a": Quadrants().eval()}, make_images(40), config=config)

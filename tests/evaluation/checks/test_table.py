@@ -64,6 +64,7 @@ def found(results, check):
     return {finding.threat_model: finding for finding in table_checks(results, which=[check])}
 
 
+@pytest.mark.long
 def test_every_check_says_something_of_a_real_table(cnn, digits):
     results = evaluate(
         cnn, digits.take(40), "FGSM:0.3,PGD(epsilon=0.3,steps=10,relative_step=0.2)", name="cnn"
