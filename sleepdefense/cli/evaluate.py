@@ -38,6 +38,13 @@ LONG = 60.0
     help="What an attack that follows gradients sees: a part, everything, stand-ins, another network.",
 )
 @click.option(
+    "--num-steps",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Steps of a spiking network.",
+)
+@click.option(
     "--cascade", is_flag=True, help="Spare attacks the images that one above them has brought down already."
 )
 @click.option("--checks/--no-checks", default=True, show_default=True, help="Look for signs of masking.")
@@ -73,6 +80,7 @@ def command(
     classifier: Path | None,
     attacks: str,
     threat_model: str,
+    num_steps: int,
     cascade: bool,
     checks: bool,
     printed: str | None,
@@ -88,9 +96,10 @@ def command(
 ) -> None:
     r"""Attack the network in CHECKPOINT on test images; a purifier stands in front of --classifier.
 
-    CHECKPOINT is one of ours, or a published weight file. A purifier is attacked in two ways: by an attack
-    that sees the classifier only ("oblivious", what papers call white-box), and by one that goes through both
-    ("white-box"). Checks look for signs that a network hides its gradients instead of being robust.
+    CHECKPOINT is one of ours, awake or spiking, or a published weight file. A purifier is attacked in two
+    ways: by an attack that sees the classifier only ("oblivious", what papers call white-box), and by one
+    that goes through both ("white-box"). Checks look for signs that a network hides its gradients instead of
+    being robust.
 
     \b
     Example: sleepdefense eval woken.h5 --classifier classifier.h5 --data mnist --limit 500 --out results.h5
@@ -104,7 +113,9 @@ def command(
     )
 
     column = None if printed is None else printed_column(printed)
-    system = system_from_files(checkpoint, classifier=classifier, threat_model=threat_model)
+    system = system_from_files(
+        checkpoint, classifier=classifier, threat_model=threat_model, num_steps=num_steps
+    )
     test = evaluation_data(data_name, data_dir=data_dir, limit=limit)
     if estimate or out is not None:
         costs = estimate_step(system, test, attacks, name=checkpoint.stem)
@@ -140,6 +151,8 @@ def command(
         click.echo(
             compared_text(lines, title=title) if layout == "text" else compared_markdown(lines, title=title)
         )
+    if layout == "markdown" and not as_json:
+        click.echo(f"\n{_origin(table)}")
 
 
 def _runner(address: str | None) -> Any:
@@ -189,6 +202,15 @@ def _print_costs(costs: Any, *, as_json: bool) -> None:
         ]
     )
     click.echo(f"all together: {duration(sum(cost.seconds for cost in costs))}")
+
+
+def _origin(table: "RobustnessTable") -> str:
+    """Return how a table was made, for the page that it stands on."""
+    from datetime import UTC, datetime
+
+    versions = ", ".join(f"{name} {number}" for name, number in table.provenance["versions"].items())
+    today = datetime.now(UTC).date().isoformat()
+    return f"Made by `{options.command_line()}` with {versions}; printed on {today}."
 
 
 def _print(table: "RobustnessTable", *, layout: str, as_json: bool) -> None:

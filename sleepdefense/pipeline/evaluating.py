@@ -5,16 +5,23 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from sleepdefense.checkpoint import load_checkpoint
+from sleepdefense.conversion.saving import network_from_checkpoint
 from sleepdefense.data import ImageSet, load_data
 from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation import RobustnessTable, evaluate
 from sleepdefense.evaluation.estimate import Estimate, estimate_costs
 from sleepdefense.evaluation.runner import AbstractRunner
+from sleepdefense.evaluation.spiking_system import SpikingSystem
 from sleepdefense.evaluation.systems import make_system
 from sleepdefense.models import AbstractPurifier, Purified, awake_from_file
+from sleepdefense.models.awake_file import is_published
 from sleepdefense.pipeline.context import Progress, fixed_arithmetic
+from sleepdefense.spiking import SpikingNetwork
 
 ALL_MODELS = "all"
+SPIKING_STEPS = 64
+"""Steps of a spiking network that is evaluated."""
 
 
 class _Seen(nn.Module):
@@ -35,14 +42,19 @@ class _Seen(nn.Module):
 
 
 def system_from_files(
-    checkpoint: Path, *, classifier: Path | None = None, threat_model: str = ALL_MODELS
+    checkpoint: Path,
+    *,
+    classifier: Path | None = None,
+    threat_model: str = ALL_MODELS,
+    num_steps: int = SPIKING_STEPS,
 ) -> nn.Module:
     """Put together what is evaluated.
 
     Args:
-        checkpoint: Of kind "awake", or a published weight file.
+        checkpoint: Of kind "awake" or "spiking", or a published weight file.
         classifier: For a purifier: what classifies its images.
         threat_model: "all", or the one in which gradients are followed.
+        num_steps: Steps of a spiking network, with the images as constant currents.
 
     Returns:
         The system, in evaluation mode.
@@ -52,26 +64,40 @@ def system_from_files(
             does not have.
         CheckpointError: A file is damaged or of another kind.
     """
-    model = awake_from_file(checkpoint)
-    system: nn.Module = model
+    spiking = _spiking_network(checkpoint)
+    model = awake_from_file(checkpoint) if spiking is None else spiking.awake
+    name = getattr(model, "name", type(model).__name__)
+    behind = None
     if isinstance(model, AbstractPurifier):
         if classifier is None:
             raise ConfigError(
-                f"'{checkpoint}' holds a purifier ({model.name}), which classifies nothing: add --classifier"
+                f"'{checkpoint}' holds a purifier ({name}), which classifies nothing: add --classifier"
             )
-        system = Purified(model, awake_from_file(classifier))
+        behind = awake_from_file(classifier)
     elif classifier is not None:
-        raise ConfigError(f"'{checkpoint}' holds a classifier ({model.name}): leave out --classifier")
+        raise ConfigError(f"'{checkpoint}' holds a classifier ({name}): leave out --classifier")
+    system: nn.Module = model
+    if spiking is not None:
+        system = SpikingSystem(spiking, behind, num_steps=num_steps)
+    elif behind is not None:
+        system = Purified(model, behind)
     if threat_model == ALL_MODELS:
         return system
     surfaces = make_system(checkpoint.stem, system).surfaces
     surface = surfaces.get(threat_model)
     if surface is None or not isinstance(surface, nn.Module):
         raise ConfigError(
-            f"'{checkpoint}' ({model.name}) has no threat model '{threat_model}': "
-            f"it has {', '.join(surfaces)}"
+            f"'{checkpoint}' ({name}) has no threat model '{threat_model}': it has {', '.join(surfaces)}"
         )
     return _Seen(system, threat_model, surface)
+
+
+def _spiking_network(checkpoint: Path) -> SpikingNetwork | None:
+    """Return the spiking network in a file; None if it holds something else."""
+    if is_published(checkpoint):
+        return None
+    found = load_checkpoint(checkpoint)
+    return network_from_checkpoint(found) if found.kind == "spiking" else None
 
 
 def evaluation_data(data_name: str, *, data_dir: Path | None, limit: int | None) -> ImageSet:

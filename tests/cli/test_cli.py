@@ -68,12 +68,19 @@ def test_steps_from_the_shell_and_no_dose_gives_back_the_awake_arrays(
     assert sorted(awake) == sorted(same)
     assert any(not np.array_equal(awake[name], changed[name]) for name in awake)
     arguments = ("eval", woken, "--classifier", c, "--data", "digits", "--limit", 20, "--attacks", "FGSM")
-    status, out, _ = call(*arguments, "--json", "--out", tmp_path / "r.h5", capsys=capsys)
+    status, out, _ = call(*arguments, "--json", "--no-checks", "--out", tmp_path / "r.h5", capsys=capsys)
     assert status == 0
     assert {row["threat_model"] for row in json.loads(out)["rows"]} == {"none", "oblivious", "white-box"}
-    status, out, _ = call(*arguments, "--threat-model", "white-box", "--format", "csv", capsys=capsys)
+    status, out, _ = call(
+        *arguments, "--no-checks", "--threat-model", "white-box", "--format", "csv", capsys=capsys
+    )
     assert status == 0
     assert "oblivious" not in out
+    behind = ("eval", slept, "--classifier", c, "--data", "digits", "--limit", 10, "--attacks", "FGSM")
+    status, out, _ = call(*behind, "--num-steps", 4, "--no-checks", "--format", "markdown", capsys=capsys)
+    assert status == 0
+    assert f"| {slept.stem} | FGSM 0.3 | adaptive | 10 |" in out
+    assert "Made by `sleepdefense eval" in out
 
 
 @pytest.mark.parametrize("name", ["attacks", "models", "data", "doctor"])
