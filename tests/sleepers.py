@@ -27,6 +27,18 @@ def seeded(build: Any, *args: Any, seed: int = 0, **settings: Any) -> nn.Module:
         return build(*args, **settings).eval()
 
 
+def seen(model: nn.Module) -> nn.Module:
+    """Give the batch norms of a module the statistics of images, so that untrained weights are no silence."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        model.train()(make_images(48))
+    for norm in norms:
+        norm.momentum = 0.1
+    return model.eval()
+
+
 def spiking(model: nn.Module, *, channels: int = 1) -> SpikingNetwork:
     """Convert a module for images of this size."""
     return to_spiking(model, make_images(48, channels=channels))

@@ -1,6 +1,6 @@
 """The spiking network as a value: nodes, scales and thresholds, nothing that changes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
@@ -121,10 +121,10 @@ class SpikingNetwork:
         """Return the same network with its present weights as those it was converted with."""
         return replace(self, origin=self.weights)
 
-    def ancestors(self, names: set[str]) -> set[str]:
-        """Return `names` and every node they depend on."""
-        wanted = set(names)
+    def ancestors(self, names: set[str], known: Collection[str] = ()) -> set[str]:
+        """Return `names` and every node they depend on, without the `known` ones and what only those need."""
+        wanted = set(names) - set(known)
         for node in reversed(self.nodes):
             if node.name in wanted:
-                wanted.update(node.inputs)
+                wanted.update(name for name in node.inputs if name not in known)
         return wanted

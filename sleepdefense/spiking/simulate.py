@@ -102,6 +102,7 @@ def simulate(
     run = _Run(
         network=network,
         images=images,
+        given={},
         num_steps=num_steps,
         backend=backend or TorchBackend(),
         encoder=encoder,
@@ -114,12 +115,89 @@ def simulate(
     return run.execute(with_outputs=until is None)
 
 
+def simulate_from(
+    network: SpikingNetwork,
+    given: Mapping[str, Tensor],
+    *,
+    num_steps: int,
+    backend: AbstractBackend | None = None,
+    seed: int = 0,
+    index: Tensor | None = None,
+    until: set[str] | None = None,
+) -> SpikeRecord:
+    """Run only what follows from the mean signals of some nodes: a decoder from its latent.
+
+    What follows must lie in later phases than the given nodes, for a later phase sees the means of earlier
+    ones and nothing else. So a run that is cut there and goes on gives the same bits as one that is not.
+
+    Args:
+        network: What `to_spiking` returned.
+        given: Node name -> mean signal, (batch, *unit); awake value = scale * mean signal.
+        num_steps: Steps in each phase, >= 1.
+        backend: The simulator of the neurons, as in `simulate`.
+        seed: Of the random spikes.
+        index: Number of each image in its data set, as in `simulate`.
+        until: Compute only these nodes; default the results that follow from the given ones alone.
+
+    Returns:
+        Outputs and firing rates.
+
+    Raises:
+        ConversionError: `num_steps` < 1, nothing is given, an unknown node, a signal of another shape; or
+            what is wanted needs the image as well, or spikes of a given node.
+    """
+    if num_steps < 1:
+        raise ConversionError(f"'num_steps' must be >= 1, got {num_steps}")
+    if not given:
+        raise ConversionError("'given' names no node, expected the mean signal of one or more")
+    for name, signal in given.items():
+        if tuple(signal.shape[1:]) != network.node(name).shape:
+            raise ConversionError(
+                f"node {name!r} has units of shape {network.node(name).shape}, got {tuple(signal.shape[1:])}"
+            )
+    names = {name for name in network.outputs.values() if _follows(network, {name}, given)}
+    if until is not None:
+        names = set(until) if _follows(network, set(until), given) else set()
+    if not names:
+        raise ConversionError(
+            f"{', '.join(map(repr, given))} alone do not decide what is wanted: expected nodes that are read "
+            "from the membrane, such as a latent, and results behind them"
+        )
+    first = next(iter(given.values()))
+    run = _Run(
+        network=network,
+        images=first,
+        given=given,
+        num_steps=num_steps,
+        backend=backend or TorchBackend(),
+        encoder="current",
+        seed=seed,
+        index=torch.arange(len(first)) if index is None else index,
+        observe=None,
+        wanted=network.ancestors(names, given),
+        thresholds={},
+    )
+    return run.execute(with_outputs=until is None)
+
+
+def _follows(network: SpikingNetwork, names: set[str], given: Mapping[str, Tensor]) -> bool:
+    """Do the means of the given nodes decide these other ones, without the image?"""
+    wanted = network.ancestors(names, given)
+    if not wanted or network.nodes[0].name in wanted:
+        return False
+    nodes = [network.node(name) for name in wanted]
+    return all(
+        network.node(source).phase < node.phase for node in nodes for source in node.inputs if source in given
+    )
+
+
 @dataclass(slots=True)
 class _Run:
     """One run and its running sums."""
 
     network: SpikingNetwork
     images: Tensor
+    given: Mapping[str, Tensor]
     num_steps: int
     backend: AbstractBackend
     encoder: str
@@ -131,13 +209,13 @@ class _Run:
 
     def execute(self, *, with_outputs: bool) -> SpikeRecord:
         nodes = [node for node in self.network.nodes if node.name in self.wanted]
-        means: dict[str, Tensor] = {}
-        for phase in range(max(node.phase for node in nodes) + 1):
+        means: dict[str, Tensor] = {name: signal.double() for name, signal in self.given.items()}
+        for phase in sorted({node.phase for node in nodes}):
             means |= self._phase([node for node in nodes if node.phase == phase], phase, means)
         outputs = {
             key: means[name] * self.network.node(name).scale
             for key, name in self.network.outputs.items()
-            if with_outputs
+            if with_outputs and name in self.wanted
         }
         rates = {node.name: means[node.name] for node in nodes if node.op in FIRING}
         return SpikeRecord(outputs=outputs, rates=rates, means=means, num_steps=self.num_steps)

@@ -7,7 +7,7 @@ from torch import nn
 
 from sleepdefense.conversion import to_spiking
 from sleepdefense.errors import ConversionError
-from sleepdefense.spiking import Moment, SpikingNetwork, simulate
+from sleepdefense.spiking import Moment, SpikingNetwork, simulate, simulate_from
 from sleepdefense.spiking.snntorch_backend import SnntorchBackend
 
 
@@ -93,3 +93,35 @@ def test_weights_of_another_shape_are_refused(spiking: SpikingNetwork) -> None:
         spiking.with_weights({"0": torch.zeros(1)})
     with pytest.raises(ConversionError, match="no node 'nowhere'"):
         spiking.with_weights({"nowhere": torch.zeros(1)})
+
+
+def test_a_run_goes_on_from_a_latent_only() -> None:
+    class Chain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.middle, self.last = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 3)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            hidden = torch.relu(self.first(x))
+            code = self.middle(hidden)
+            return {"hidden": hidden, "code": code, "out": self.last(code)}
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = to_spiking(Chain().eval(), torch.rand(16, 3))
+    x = torch.rand(5, 3, generator=torch.Generator().manual_seed(1))
+    whole = simulate(network, x, num_steps=7)
+    code, hidden = network.outputs["code"], network.outputs["hidden"]
+    part = simulate_from(network, {code: whole.means[code]}, num_steps=7)
+    assert set(part.outputs) == {"out"}
+    assert torch.equal(part.outputs["out"], whole.outputs["out"])
+    with pytest.raises(ConversionError, match=rf"'{hidden}' alone do not decide what is wanted"):
+        simulate_from(network, {hidden: whole.means[hidden]}, num_steps=7)
+    with pytest.raises(ConversionError, match=r"alone do not decide what is wanted: expected nodes that are"):
+        simulate_from(network, {code: whole.means[code]}, num_steps=7, until={hidden})
+    with pytest.raises(ConversionError, match=r"has units of shape \(2,\), got \(3,\)"):
+        simulate_from(network, {code: x}, num_steps=7)
+    with pytest.raises(ConversionError, match="'given' names no node"):
+        simulate_from(network, {}, num_steps=7)
+    with pytest.raises(ConversionError, match="'num_steps' must be >= 1, got 0"):
+        simulate_from(network, {code: whole.means[code]}, num_steps=0)
