@@ -29,9 +29,8 @@ def along_outputs(gain: Tensor, linear: nn.Module | None, ndim: int) -> Tensor:
     return gain.view(shape)
 
 
-@torch.no_grad()
-def fold(linear: Any, norm: Any, name: str) -> tuple[Tensor, Tensor | None]:
-    """Return weight and bias of the map that does both, in float64.
+def folded(linear: Any, norm: Any, name: str) -> tuple[Tensor, Tensor | None]:
+    """Return weight and bias of the map that does both, in float64, with gradients to those of the layers.
 
         weight' = weight * g,    bias' = beta + (bias - mean) * g,    g = gamma / sqrt(var + eps)
 
@@ -50,10 +49,10 @@ def fold(linear: Any, norm: Any, name: str) -> tuple[Tensor, Tensor | None]:
         gain = batch_norm_gain(norm)
         beta = torch.zeros_like(gain) if norm.bias is None else norm.bias.double()
         return gain, beta - norm.running_mean.double() * gain
-    weight = linear.weight.detach().double()
-    bias = None if linear.bias is None else linear.bias.detach().double()
+    weight = linear.weight.double()
+    bias = None if linear.bias is None else linear.bias.double()
     if norm is None:
-        return weight.clone(), None if bias is None else bias.clone()
+        return weight, bias
     if isinstance(linear, nn.ConvTranspose2d) and linear.groups != 1:
         raise ConversionError(
             f"layer {name!r} is a transposed convolution with {linear.groups} groups before a batch norm, "
@@ -63,3 +62,17 @@ def fold(linear: Any, norm: Any, name: str) -> tuple[Tensor, Tensor | None]:
     beta = torch.zeros_like(gain) if norm.bias is None else norm.bias.double()
     shifted = -norm.running_mean.double() if bias is None else bias - norm.running_mean.double()
     return weight * along_outputs(gain, linear, weight.ndim), beta + shifted * gain
+
+
+@torch.no_grad()
+def fold(linear: Any, norm: Any, name: str) -> tuple[Tensor, Tensor | None]:
+    """Return copies of what `folded` returns, without gradients."""
+    weight, bias = folded(linear, norm, name)
+    return weight.detach().clone(), None if bias is None else bias.detach().clone()
+
+
+def normalised(
+    weight: Tensor, bias: Tensor | None, scale_in: float, scale_out: float
+) -> tuple[Tensor, Tensor | None]:
+    """Return weight * scale_in / scale_out and bias / scale_out, in float32."""
+    return (weight * (scale_in / scale_out)).float(), None if bias is None else (bias / scale_out).float()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sleepdefense.conversion.folding import fold
+from sleepdefense.conversion.folding import fold, normalised
 from sleepdefense.conversion.scales import activity_scales
 from sleepdefense.errors import ConversionError
 from sleepdefense.models.replay import awake_values
@@ -186,8 +186,7 @@ def _is_read(graph: StageGraph, name: str) -> bool:
 def _synapses(stage: StageNode, modules: Mapping[str, Any], scale_in: float, scale_out: float) -> Synapses:
     linear = modules[stage.module] if stage.module else None
     weight, bias = fold(linear, modules[stage.norm] if stage.norm else None, stage.name)
-    weight = (weight * (scale_in / scale_out)).float()
-    bias = None if bias is None else (bias / scale_out).float()
+    weight, bias = normalised(weight, bias, scale_in, scale_out)
     if not bool(torch.isfinite(weight).all()):
         raise ConversionError(f"layer {stage.name!r} has weights that are not finite. Train it again.")
     axes = {"conv_transpose2d": (0, 2, 3), "affine": ()}.get(stage.op, tuple(range(1, weight.ndim)))

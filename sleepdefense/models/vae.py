@@ -2,6 +2,7 @@
 
 import abc
 import math
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,20 @@ from typing_extensions import override
 from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractPurifier, traceable
 from sleepdefense.shapes import Images, Labels
+
+
+class DrawnVAE(NamedTuple):
+    """One sample of a variational autoencoder, for a batch.
+
+    Attributes:
+        logits: Of the pixels, (batch, channel, height, width).
+        mean: Of the latent, (batch, unit).
+        log_variance: Of the latent, (batch, unit).
+    """
+
+    logits: Images
+    mean: Float[Tensor, "batch unit"]
+    log_variance: Float[Tensor, "batch unit"]
 
 
 class AbstractVAE(AbstractPurifier):
@@ -62,10 +77,18 @@ class AbstractVAE(AbstractPurifier):
         self, noisy: Images, clean: Images, label: Labels, *, generator: torch.Generator
     ) -> Float[Tensor, ""]:
         """Return the negative bound of the class, one sample of z an image; `label` plays no part."""
+        return self.negative_bound(self.drawn(noisy, generator=generator), clean)
+
+    def drawn(self, noisy: Images, *, generator: torch.Generator) -> DrawnVAE:
+        """Return what the network makes of a batch with one sample of z an image."""
         mean, log_variance = self.encode(noisy)
         mean, log_variance = mean.float(), log_variance.float()
-        unit_noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
-        logits = self.decode(mean + torch.exp(0.5 * log_variance) * unit_noise)
+        logits = self.decode(reparametrised(mean, log_variance, generator=generator))
+        return DrawnVAE(logits, mean, log_variance)
+
+    def negative_bound(self, drawn: DrawnVAE, clean: Images) -> Float[Tensor, ""]:
+        """Return the loss of the class, its mean over the images, of such a sample; also of a spiking one."""
+        logits, mean, log_variance = drawn
         # On logits, so that a saturated pixel keeps a finite loss and a gradient.
         error = binary_cross_entropy_with_logits(logits.float(), clean, reduction="sum") / len(clean)
         return error + self.kl_weight * kl_divergence(mean, log_variance).mean()
@@ -84,6 +107,17 @@ class AbstractVAE(AbstractPurifier):
         """
         error = binary_cross_entropy(outputs["image"], clean, reduction="none").flatten(1).sum(dim=1)
         return -error - kl_divergence(outputs["mean"], outputs["log_variance"])
+
+
+def reparametrised(
+    mean: Float[Tensor, "batch unit"],
+    log_variance: Float[Tensor, "batch unit"],
+    *,
+    generator: torch.Generator,
+) -> Float[Tensor, "batch unit"]:
+    """Draw z ~ N(mean, variance) as mean + exp(log variance / 2) * N(0, 1), (batch, unit)."""
+    unit_noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
+    return mean + torch.exp(0.5 * log_variance) * unit_noise
 
 
 def kl_divergence(
