@@ -65,4 +65,30 @@ def after_attacks(
     if config is None:
         return ()
     own = run_checks(systems, data, config=config, seed=seed, which=ATTACK_CHECKS, progress=progress)
-    return (*own, *table_checks(table))
+    return merged(own, table_checks(table))
+
+
+def merged(own: Sequence[Finding], read: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Put the findings of two kinds of checks together, each check once for what it is about.
+
+    What the finished table says goes before what a small attack of the checks says of the same, because it
+    saw more images. What the table cannot tell is not called skipped where a small attack was asked.
+
+    Args:
+        own: What small attacks found.
+        read: What the table tells.
+    """
+
+    def about(finding: Finding) -> tuple[str, ...]:
+        return (finding.check, finding.system, finding.threat_model, finding.norm)
+
+    told = {about(finding) for finding in read if finding.status != "skipped"}
+    done = {(finding.check, finding.system) for finding in own}
+    return (
+        *(finding for finding in own if about(finding) not in told),
+        *(
+            finding
+            for finding in read
+            if finding.status != "skipped" or (finding.check, finding.system) not in done
+        ),
+    )

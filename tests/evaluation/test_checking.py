@@ -5,8 +5,8 @@ from torch import nn
 
 from sleepdefense.attacks import parse_attacks
 from sleepdefense.evaluation import evaluate, load_results
-from sleepdefense.evaluation.checking import choose_checks
-from sleepdefense.evaluation.checks import CheckConfig
+from sleepdefense.evaluation.checking import choose_checks, merged
+from sleepdefense.evaluation.checks import CheckConfig, Finding
 
 SMALL = CheckConfig(epsilon=0.1, num_random_points=50, num_queries=10, steps=4, num_planted=4)
 
@@ -53,3 +53,30 @@ def test_checks_take_the_budget_of_the_evaluation():
     assert chosen("L0:Pointwise") == CheckConfig()
     assert chosen("FGSM", SMALL) is SMALL
     assert chosen("FGSM", False) is None
+
+
+def found(check, status, *, threat_model="white-box", sentence=""):
+    return Finding(
+        check=check,
+        system="s",
+        threat_model=threat_model,
+        norm="Linf",
+        status=status,
+        value=None,
+        limit=None,
+        sentence=sentence,
+        advice="",
+    )
+
+
+def test_each_check_is_told_once_for_what_it_is_about():
+    own = [found("T1", "warned", sentence="few"), found("S1", "passed"), found("S4", "skipped")]
+    own += [found("T1", "passed", threat_model="oblivious")]
+    read = [found("T1", "warned", sentence="many"), found("S1", "skipped"), found("S4", "skipped")]
+    kept = [(each.check, each.status, each.sentence, each.threat_model) for each in merged(own, read)]
+    assert kept == [
+        ("S1", "passed", "", "white-box"),
+        ("S4", "skipped", "", "white-box"),
+        ("T1", "passed", "", "oblivious"),
+        ("T1", "warned", "many", "white-box"),
+    ]
