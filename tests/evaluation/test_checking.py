@@ -6,7 +6,7 @@ from torch import nn
 from sleepdefense.attacks import parse_attacks
 from sleepdefense.evaluation import evaluate, load_results
 from sleepdefense.evaluation.checking import choose_checks, merged
-from sleepdefense.evaluation.checks import CheckConfig, Finding
+from sleepdefense.evaluation.checks import CHECKS, CheckConfig, Finding
 
 SMALL = CheckConfig(epsilon=0.1, num_random_points=50, num_queries=10, steps=4, num_planted=4)
 
@@ -25,7 +25,7 @@ def test_what_the_checks_found_stands_in_the_table_and_the_file(purified, data, 
     path, again = tmp_path / "results.h5", tmp_path / "again.h5"
     table = evaluate(purified, data, "FGSM:0.1", checks=SMALL, resume=path)
     checks = {finding.check for finding in table.findings}
-    assert checks == {*"G1 G2 G3 G4 G5 S1 S2 S3 S4 S5 S6 S7 T1 T2 T3 R1 R2 R3".split()}
+    assert checks == set(CHECKS)
     assert load_results(path).findings == table.findings
     summary = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert len(summary["findings"]) == len(table.findings)
