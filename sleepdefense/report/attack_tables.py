@@ -132,10 +132,10 @@ def _heading(norm: str, views: Sequence[AttackView]) -> str:
 def _caption(views: Sequence[AttackView], models: Sequence[str]) -> str:
     """Say what a table shows."""
     if not views[0].is_attack:
-        return (
-            "Images classified correctly, with the 95 % Wilson interval. Nobody attacks here: a corruption "
-            "does not look at the network, and has no budget."
-        )
+        words = "Images classified correctly, with the 95 % Wilson interval."
+        if any(view.spec for view in views):
+            words += " Nobody attacks here: a corruption does not look at the network, and has no budget."
+        return words
     words = "Attacks that follow gradients" if models else "Attacks without gradients"
     words += f"{f', {threat_of(models[0]).short}' if len(models) == 1 else ''}: images classified correctly."
     rows = [row for view in views for cells in view.cells.values() for row in cells.values()]

@@ -94,7 +94,7 @@ def _mark_budgets(axes: Axes, marked: tuple[float, ...], right: float) -> None:
     last = -np.inf
     for budget in marked:
         axes.axvline(budget, color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-        if budget - last < 0.25 * right:
+        if budget - last < 0.16 * right:
             continue
         last = budget
         axes.annotate(

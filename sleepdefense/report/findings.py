@@ -39,6 +39,11 @@ def sort_findings(table: RobustnessTable) -> SortedFindings:
     )
 
 
+def is_alarming(table: RobustnessTable) -> bool:
+    """Whether a check failed or could not be run."""
+    return any(finding.status in (FAILED, ERROR) for finding in table.findings)
+
+
 def check_name(finding: Finding) -> str:
     """Return a check's letter and number, and what it asks for."""
     return f"{finding.check}, {CHECKS[finding.check]}" if finding.check in CHECKS else finding.check

@@ -6,7 +6,7 @@ from pathlib import Path
 from sleepdefense.checkpoint import write_text_atomic
 from sleepdefense.evaluation.results import RobustnessTable
 from sleepdefense.report.conversion_section import conversion_section, raster_section
-from sleepdefense.report.findings import checks_in_words
+from sleepdefense.report.findings import is_alarming
 from sleepdefense.report.images_section import images_section
 from sleepdefense.report.markup import Html, element, folded, join, missing
 from sleepdefense.report.overview import overview_section
@@ -86,11 +86,10 @@ def _header(record: RunRecord) -> Html:
 
 
 def _summary(table: RobustnessTable) -> Html:
-    """Return what was found; what speaks against it stands out, and comes first."""
-    first = checks_in_words(table)
+    """Return what was found; failed checks come first, and stand out."""
+    first, *rest = summary_paragraphs(table)
+    alarm = " alarm" if is_alarming(table) else ""
     return join(
-        *(
-            element("p", words, class_="summary alarm" if words == first else "summary")
-            for words in summary_paragraphs(table)
-        )
+        element("p", first, class_=f"summary{alarm}"),
+        *(element("p", words, class_="summary") for words in rest),
     )

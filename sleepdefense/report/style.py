@@ -58,7 +58,7 @@ td { overflow-wrap: break-word; max-width: 28rem; } td code { font-size: .75rem;
 .accuracy .median { display: block; } .accuracy .kind { display: block; }
 .worst { max-width: 62rem; } .worst td:first-child { min-width: 0; }
 .worst td:last-child { min-width: 15rem; }
-.worst td:last-child, .worst th:last-child { padding-left: 1rem; } .any td { font-weight: 600; }
+.worst td:last-child, .worst thead th:last-child { padding-left: 1rem; } .any td { font-weight: 600; }
 .any td:first-child { white-space: nowrap; } td .error { max-width: 22rem; }
 .bar { display: block; height: 3px; background: var(--line); margin-top: 3px; border-radius: 2px;
   overflow: hidden; }

@@ -49,6 +49,10 @@ def worst_section(table: RobustnessTable, roles: Roles, printed: Printed | None)
         "the norm, in any threat model, makes it wrong within its budget. Interval: 95 %, Wilson. Distances "
         "are those of the norm; half of the images can be made wrong within the median one."
     )
+    if beside is not None:
+        caption += (
+            f" Whether '{beside.paper}' was measured on such images and networks, the reader must know."
+        )
     return captioned(element("table", element("thead", head), *bodies, class_="accuracy worst"), caption)
 
 

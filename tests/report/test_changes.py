@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_samples import paper_table
+from report_samples import attacked, clean, paper_table, table_of
 
-from sleepdefense.report.changes import change_between, paired_change
+from sleepdefense.report.changes import change_between, paired_change, worst_change
 from sleepdefense.report.threats import WHITE_BOX
 from sleepdefense.report.views import attack_views
 
@@ -52,3 +52,25 @@ def test_change_without_images_is_unknown() -> None:
     change = paired_change(np.zeros(0, bool), np.zeros(0, bool))
     assert np.isnan(change.difference)
     assert (change.lower, change.upper) == (-1.0, 1.0)
+
+
+def test_image_beyond_the_budget_stands() -> None:
+    # DDN, which minimises, finds image n = 1 ... 40 at 3 n / 40 (twice the budget of 1.5, times the reach):
+    # within the budget the first 20, with half the reach all; every tenth is wrong anyway, 2 of the last 20
+    rows = [clean("before"), *attacked("before", "DDN", "white-box")]
+    table = table_of(*rows, clean("after"), *attacked("after", "DDN", "white-box", reach=0.5))
+    change = change_between(table, attack_views(table)[1], "before", "after", WHITE_BOX)
+    assert change is not None
+    assert (change.gained, change.lost) == (0, 18)
+
+
+def test_worst_cases_are_compared_after_the_same_attacks_only() -> None:
+    both = "FGSM:0.3,PGD:0.3"
+    rows = [clean("before"), *attacked("before", both, "white-box"), clean("after")]
+    same = table_of(*rows, *attacked("after", both, "white-box", reach=0.5))
+    change = worst_change(same, "Linf", "before", "after")
+    assert change is not None
+    assert (change.gained, change.lost) == (0, 18)
+    fewer = table_of(*rows, *attacked("after", "FGSM:0.3", "white-box"))
+    assert worst_change(fewer, "Linf", "before", "after") is None
+    assert worst_change(same, "L2", "before", "after") is None

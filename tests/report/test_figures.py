@@ -9,6 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from report_samples import (
     LAYERS,
+    attacked,
+    clean,
     judged,
     paper_table,
     small_diary,
@@ -28,7 +30,7 @@ from sleepdefense.report.conversion_figures import (
     sampled_neurons,
 )
 from sleepdefense.report.record import Training, WeightChange
-from sleepdefense.report.robustness_figures import accuracy_bars
+from sleepdefense.report.robustness_figures import accuracy_bars, shown_in
 from sleepdefense.report.roles import find_roles
 from sleepdefense.report.sleep_figures import (
     QUANTITIES,
@@ -39,7 +41,7 @@ from sleepdefense.report.sleep_figures import (
     stage_curve,
     weight_histogram,
 )
-from sleepdefense.report.threats import OBLIVIOUS, WHITE_BOX
+from sleepdefense.report.threats import ADAPTIVE, NO_MODEL, OBLIVIOUS, WHITE_BOX
 from sleepdefense.report.views import attack_views
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -167,3 +169,14 @@ def test_images_become_eight_bits() -> None:
     assert as_rgb(colour).tolist() == [[[255, 0, 0]]]
     assert as_rgb(np.array([[[math.nan]]], np.float32)).max() == 0
     assert image_png(grey).startswith(PNG)
+
+
+def test_bars_of_a_threat_model_show_its_attacks_and_who_met_them() -> None:
+    rows = [clean("bare"), *attacked("bare", "FGSM", "white-box"), clean("guarded")]
+    rows += [row for model in ("oblivious", "adaptive") for row in attacked("guarded", "FGSM", model)]
+    table = table_of(*rows, *attacked("guarded", "ContrastReduction", "none"))
+    views, roles = attack_views(table), find_roles(table)
+    assert [view.key for view in shown_in(views, roles, ADAPTIVE)] == [views[0].key, views[1].key]
+    assert [view.name for view in shown_in(views, roles, NO_MODEL)] == ["no attack", "ContrastReduction 1.5"]
+    axes = accuracy_bars(shown_in(views, roles, ADAPTIVE), roles, ADAPTIVE, title="bars").axes[0]
+    assert axes.get_legend_handles_labels()[1] == ["guarded"]

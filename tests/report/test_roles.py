@@ -1,7 +1,7 @@
 """Which system is which."""
 
 import pytest
-from report_samples import judged, paper_table, table_of
+from report_samples import attacked, clean, judged, paper_table, table_of
 
 from sleepdefense.report.roles import find_roles
 
@@ -26,3 +26,25 @@ def test_names_count_more_than_the_order() -> None:
     rows = [judged(name, "clean", "none", 9) for name in ("x", "after sleep", "before sleep")]
     roles = find_roles(table_of(*rows))
     assert (roles.before, roles.after, roles.controls) == ("before sleep", "after sleep", ("x",))
+
+
+def test_networks_that_are_merely_compared_have_not_slept() -> None:
+    rows = [clean(name) for name in ("CNN", "DIM", "ABS")]
+    roles = find_roles(table_of(*rows))
+    assert (roles.undefended, roles.before, roles.after) == (None, "CNN", None)
+    assert roles.controls == ("DIM", "ABS")
+
+
+@pytest.mark.parametrize("name", ["woken", "vae before sleep", "x"])
+def test_one_network_alone_has_nothing_before_it(name: str) -> None:
+    roles = find_roles(table_of(clean(name), *attacked(name, "FGSM", "oblivious")))
+    assert (roles.undefended, roles.before, roles.after, roles.controls) == (None, name, None, ())
+
+
+@pytest.mark.parametrize(
+    ("others", "undefended"), [((), "DIM"), (("CNN",), None), (("no defence",), "no defence")]
+)
+def test_undefended_is_one_that_is_alone_or_says_so(others: tuple[str, ...], undefended: str | None) -> None:
+    rows = [clean(name) for name in ("DIM", *others, "purifier")]
+    roles = find_roles(table_of(*rows, *attacked("purifier", "FGSM", "oblivious")))
+    assert (roles.undefended, roles.before) == (undefended, "purifier")
