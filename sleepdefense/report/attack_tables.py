@@ -126,7 +126,8 @@ def _heading(norm: str, views: Sequence[AttackView]) -> str:
         corruptions = sum(1 for view in views if view.spec)
         return "Clean images" + (f" and {counted(corruptions, 'corruption')}" if corruptions else "")
     epsilons = [row.epsilon for view in views for cells in view.cells.values() for row in cells.values()]
-    return f"{norm}: {counted(len(views), 'attack')}, budget {budgets_in_words(epsilons)}"
+    budget = "no budget" if not any(epsilons) else f"budget {budgets_in_words(epsilons)}"
+    return f"{norm}: {counted(len(views), 'attack')}, {budget}"
 
 
 def _caption(views: Sequence[AttackView], models: Sequence[str]) -> str:

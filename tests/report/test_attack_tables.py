@@ -93,3 +93,8 @@ def test_all_42_attacks_have_a_line_for_each_network_in_every_column(systems: in
             assert all(cell for line in body for cell in line)
             shares += sum(cell.count(" to ") for line in body for cell in line)
     assert shares == (42 + 1) * systems
+
+
+def test_attacks_without_a_budget_say_so() -> None:
+    found = tables(table_of(clean("x"), *attacked("x", "CW", "white-box")))
+    assert list(found)[1] == "L2: 1 attack, no budget"
