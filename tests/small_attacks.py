@@ -8,11 +8,12 @@ from sleepdefense.attacks import ATTACKS
 from sleepdefense.attacks.build import attack_batch
 from sleepdefense.attacks.starting import make_pool
 
-AT_MOST = {"steps": 20, "repeats": 3, "directions": 10, "binary_search_steps": 2, "queries": 100}
+AT_MOST = {"steps": 12, "repeats": 3, "directions": 10, "binary_search_steps": 2, "queries": 100}
 OWN = {
     "CW": {"steps": 10},
     "CW-strong": {"steps": 25, "binary_search_steps": 3, "learning_rate": 0.2},
     "CarliniWagner": {"steps": 40, "binary_search_steps": 4, "learning_rate": 0.05, "initial_const": 0.1},
+    "PGD": {"steps": 20},
     "Boundary": {"steps": 60},
     "Pointwise": {"repeats": 1, "steps": 10},
     "FMN": {"steps": 60},

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 
+from sleepdefense.attacks.attack_costs import COSTS
 from sleepdefense.attacks.attack_settings import SETTING_RULES as SETTING_RULES
 from sleepdefense.attacks.attack_settings import SettingRule as SettingRule
 from sleepdefense.attacks.attack_settings import SettingValue as SettingValue
@@ -23,7 +24,8 @@ def _listed(specs: Iterable[AttackSpec]) -> dict[str, AttackSpec]:
     for spec in specs:
         title = f"{spec.norm}:{spec.name}" if spec.name in taken else spec.name
         taken.add(spec.name)
-        listed[f"{spec.norm}:{spec.name}"] = replace(spec, title=title, usual=spec.settings)
+        name = f"{spec.norm}:{spec.name}"
+        listed[name] = replace(spec, title=title, usual=spec.settings, **COSTS[name]._asdict())
     return listed
 
 

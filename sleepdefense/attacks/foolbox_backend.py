@@ -112,17 +112,17 @@ def run_foolbox(spec: AttackSpec, room: AttackRoom, starts: Images | None = None
     Returns:
         Attacked images as foolbox returns them; those of an attack with a budget are clipped to it.
     """
-    attack = _make(spec, room)
-    is_bounded = isinstance(attack, fa.base.FixedEpsilonAttack)
     model = _Model(room.model, bounds=(0, 1), device=room.images.device)
     wrapped = drawing_tensor(room)
     criterion = fb.criteria.Misclassification(type(wrapped)(room.labels))
     options: dict[str, Any] = {} if starts is None else {"starting_points": type(wrapped)(starts)}
-    if is_bounded:
-        options["epsilon"] = spec.number("epsilon")
     with warnings.catch_warnings():
         # on compilation, on too few random directions, on arrays that cannot be written
         warnings.filterwarnings("ignore", module=r"(foolbox|eagerpy)\.")
+        attack = _make(spec, room)
+        is_bounded = isinstance(attack, fa.base.FixedEpsilonAttack)
+        if is_bounded:
+            options["epsilon"] = spec.number("epsilon")
         attacked = attack.run(model, wrapped, criterion, **options)
     if is_bounded:
         attacked = attack.distance.clip_perturbation(wrapped, attacked, spec.number("epsilon"))

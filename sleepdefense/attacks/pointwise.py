@@ -41,7 +41,7 @@ def pointwise(
     Source:
         Schott et al. 2019; the order of foolbox 3.3.4.
     """
-    attacked = starts.clone()
+    attacked = starts.clone(memory_format=torch.contiguous_format)
     for halvings in (0, _HALVINGS):
         active = torch.arange(len(images), device=images.device)
         while len(active):
@@ -72,22 +72,24 @@ def _round_(
         at = [number for number, order in enumerate(orders) if len(order) > turn]
         rows = active[torch.tensor(at, device=active.device)]
         pixels = torch.tensor([orders[number][turn] for number in at], device=active.device)
-
-        def asks(values: Float[Tensor, " part"], rows: Tensor = rows, pixels: Tensor = pixels) -> Tensor:
-            tried = flat[rows]
-            tried[torch.arange(len(rows)), pixels] = values
-            return is_wrong(tried.reshape(-1, *images.shape[1:]), rows)
-
         old, back = flat[rows, pixels], true[rows, pixels]
-        is_back = asks(back)
+        is_back = _ask(is_wrong, attacked_, rows, pixels, back)
         near = old
         if halvings and not bool(is_back.all()):
             far = back
             for _ in range(halvings):
                 middle = (near + far) / 2
-                stays_wrong = asks(middle)
+                stays_wrong = _ask(is_wrong, attacked_, rows, pixels, middle)
                 near, far = torch.where(stays_wrong, middle, near), torch.where(stays_wrong, far, middle)
         flat[rows, pixels] = torch.where(is_back, back, near)
         improved[rows] |= is_back | (near != old)
-    attacked_.copy_(flat.reshape(attacked_.shape))
     return improved
+
+
+def _ask(
+    is_wrong: IsWrong, attacked: Images, rows: Tensor, pixels: Tensor, values: Float[Tensor, " part"]
+) -> Bool[Tensor, " part"]:
+    """Ask about some images with one pixel of each changed."""
+    tried = attacked[rows]
+    tried.flatten(1)[torch.arange(len(rows)), pixels] = values
+    return is_wrong(tried, rows)

@@ -91,10 +91,44 @@ Three attacks were written otherwise there, which no setting brings back: DDN (a
 SaltAndPepperNoise (it minimised the wrong norm) and Pointwise (foolbox 2.4).
 """
 
+STANDARD: tuple[AttackSpec, ...] = (
+    find_attack("Linf:FGSM"),
+    find_attack("Linf:PGD"),
+    find_attack("Linf:FMN"),
+    find_attack("Linf:Square").with_settings(queries=1000),
+    find_attack("Linf:AutoAttack"),
+    find_attack("L2:FGM"),
+    find_attack("L2:PGD"),
+    find_attack("L2:DDN"),
+    find_attack("L2:FMN"),
+    find_attack("L2:Square").with_settings(queries=1000),
+    find_attack("L2:AutoAttack"),
+    find_attack("L1:SparseL1Descent"),
+    find_attack("L1:FMN"),
+    find_attack("L1:Square").with_settings(queries=1000),
+    find_attack("L1:AutoAttack"),
+    find_attack("L0:FMN"),
+    find_attack("L0:Pointwise").with_settings(repeats=1),
+)
+"""What a claim of robustness has to stand today, with and without gradients; cheap ones first in a norm."""
+
+QUICK: tuple[AttackSpec, ...] = (
+    find_attack("Linf:FGSM"),
+    find_attack("Linf:PGD"),
+    find_attack("Linf:Square").with_settings(queries=100),
+    find_attack("L2:FGM"),
+    find_attack("L2:DDN").with_settings(steps=50),
+    find_attack("L1:SparseL1Descent").with_settings(steps=50),
+    find_attack("L0:FMN").with_settings(steps=50),
+)
+"""All four norms in less than a second an image: to see whether a robustness is there at all."""
+
 PROFILES: dict[str, tuple[AttackSpec, ...]] = {
+    "quick": QUICK,
+    "standard": STANDARD,
+    "dim42": DIM_42,
+    "dim42-paper": DIM_42_PAPER,
     "paper": PAPER_TEST,
     "paper-training": PAPER_TRAINING,
     "quick-training": QUICK_TRAINING,
-    "dim42": DIM_42,
-    "dim42-paper": DIM_42_PAPER,
 }

@@ -80,6 +80,57 @@ def kernels(
         print_measured(measured.to_json())
 
 
+@command.command(name="attacks")
+@click.argument("model", type=options.EXISTING_FILE)
+@options.data
+@click.option("--attacks", help="What to measure, such as dim42 or 'L2:DDN,FGSM'; by default all there are.")
+@click.option("--images", "num_images", type=click.IntRange(min=1), default=16, show_default=True)
+@options.seed
+@options.as_json
+def attacks(
+    model: Path,
+    data_name: str,
+    data_dir: Path | None,
+    limit: int | None,
+    attacks: str | None,
+    num_images: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    r"""Measure what attacks cost on a network, MODEL, and what they find.
+
+    For each image: processor seconds of one core, images shown to the network, gradients taken. The estimates
+    of `sleepdefense attacks` are made so.
+
+    \b
+    Example: sleepdefense bench attacks vanilla_cnn.net --data mnist --attacks L2:DDN,L2:FMN
+    """
+    from dataclasses import asdict
+
+    from sleepdefense.attacks import ATTACKS, parse_attacks
+    from sleepdefense.bench.attacks import measure_attacks
+    from sleepdefense.cli.tables import print_table
+    from sleepdefense.data import load_data
+    from sleepdefense.models.awake_file import awake_from_file
+
+    specs = tuple(ATTACKS.values()) if attacks is None else parse_attacks(attacks)
+    _, test = load_data(data_name, data_dir=data_dir, limit=limit)
+    with progress_bar() as progress:
+        costs = measure_attacks(
+            specs, awake_from_file(model), test, num_images=num_images, seed=seed, progress=progress
+        )
+    rows = [asdict(cost) for cost in costs]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    print_table(
+        [
+            {name: value if isinstance(value, str) else f"{value:.4g}" for name, value in row.items()}
+            for row in rows
+        ]
+    )
+
+
 @command.command(name="page")
 @click.argument("measured", type=options.EXISTING_FILE)
 @click.option("--out", type=options.FILE, required=True, help="Markdown file to write.")

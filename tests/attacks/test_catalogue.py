@@ -167,6 +167,29 @@ def test_attacks_that_make_no_sense_are_refused():
         AttackSpec(name="new", norm="none", epsilon=0.3)
 
 
+def test_quick_takes_less_than_a_second_and_all_norms():
+    assert sum(spec.seconds for spec in PROFILES["quick"]) < 1
+    assert {spec.norm for spec in PROFILES["quick"]} == {"Linf", "L2", "L1", "L0"}
+
+
+def test_standard_has_each_norm_with_and_without_gradient_cheap_ones_first():
+    specs = PROFILES["standard"]
+    for norm in ("Linf", "L2", "L1", "L0"):
+        mine = [spec for spec in specs if spec.norm == norm]
+        assert {spec.access for spec in mine} == {"gradient", "query"}
+        assert [spec.seconds for spec in mine] == sorted(spec.seconds for spec in mine)
+    assert [spec.norm for spec in specs] == sorted(
+        (spec.norm for spec in specs), key=("Linf", "L2", "L1", "L0").index
+    )
+
+
+@pytest.mark.parametrize("spec", ATTACKS.values(), ids=lambda spec: spec.title)
+def test_every_attack_says_what_it_costs(spec):
+    assert spec.seconds > 0
+    assert (spec.forward > 0) == (spec.access != "none")
+    assert (spec.backward > 0) == (spec.access == "gradient")
+
+
 def test_twice_the_steps_cost_twice_as_much():
     spec = AttackSpec(
         name="mine",

@@ -55,6 +55,13 @@ def test_finished_images_are_not_asked_about_again(data):
     assert torch.equal(attacked[1:], data.images[1:])
 
 
+def test_starts_that_share_memory_are_taken_apart(data):
+    start = pool_for(Sums()).nearest(data.images[:1], data.labels[:1], "L0").images
+    images, labels = data.images[:1].expand(2, 1, 8, 8), data.labels[:1].expand(2)
+    attacked = pointwise(asks(labels), images, start.expand(2, 1, 8, 8), generators(2))
+    assert_close(attacked[:1], pointwise(asks(labels), images[:1], start, generators(2)[:1]))
+
+
 def test_the_order_of_pixels_is_random(data):
     starts = pool_for(Sums()).nearest(data.images, data.labels, "L0").images
     first, second = (

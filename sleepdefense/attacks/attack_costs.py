@@ -1,0 +1,88 @@
+"""What each attack costs, measured by `sleepdefense bench attacks`: an estimate before long work begins."""
+
+from typing import NamedTuple
+
+
+class Cost(NamedTuple):
+    """What one image costs.
+
+    Attributes:
+        seconds: Processor seconds of one core.
+        forward: Images shown to the model.
+        backward: Gradients taken.
+    """
+
+    seconds: float
+    forward: int
+    backward: int
+
+
+COSTS: dict[str, Cost] = {
+    "Linf:FGSM": Cost(0.0024, 1, 1),
+    "Linf:RAND+FGSM": Cost(0.0021, 1, 1),
+    "Linf:PGD": Cost(0.07, 40, 40),
+    "L2:CW": Cost(0.17, 101, 100),
+    "L2:CW-strong": Cost(0.77, 501, 500),
+    "none:GaussianNoise": Cost(0.0001, 0, 0),
+    "none:GaussianBlur": Cost(0.0003, 0, 0),
+    "none:SaltAndPepper": Cost(0.0001, 0, 0),
+    "Linf:BIM": Cost(0.014, 10, 10),
+    "L2:FGM": Cost(0.0015, 1, 1),
+    "L2:BIM": Cost(0.015, 10, 10),
+    "L2:PGD": Cost(0.07, 50, 50),
+    "L2:DDN": Cost(0.17, 101, 100),
+    "Linf:DeepFool": Cost(0.15, 93, 91),
+    "L2:DeepFool": Cost(0.24, 165, 163),
+    "L2:CarliniWagner": Cost(36.0, 26011, 26009),
+    "Linf:BrendelBethge": Cost(2.0, 1866, 1000),
+    "L2:BrendelBethge": Cost(2.7, 1014, 1000),
+    "L1:BrendelBethge": Cost(2.0, 1866, 1000),
+    "L2:Boundary": Cost(20.0, 27504, 0),
+    "L0:SaltAndPepperNoise": Cost(0.74, 1002, 0),
+    "L0:Pointwise": Cost(20.0, 36650, 0),
+    "Linf:Inversion": Cost(0.0001, 0, 0),
+    "L2:Inversion": Cost(0.0001, 0, 0),
+    "L1:Inversion": Cost(0.0001, 0, 0),
+    "Linf:BinarySearchContrastReduction": Cost(0.0099, 16, 0),
+    "L2:BinarySearchContrastReduction": Cost(0.0089, 16, 0),
+    "L1:BinarySearchContrastReduction": Cost(0.012, 16, 0),
+    "Linf:LinearSearchContrastReduction": Cost(0.69, 985, 0),
+    "L2:LinearSearchContrastReduction": Cost(0.72, 985, 0),
+    "L1:LinearSearchContrastReduction": Cost(0.68, 985, 0),
+    "Linf:LinearSearchGaussianBlur": Cost(0.85, 1002, 0),
+    "L2:LinearSearchGaussianBlur": Cost(0.88, 1002, 0),
+    "L1:LinearSearchGaussianBlur": Cost(0.76, 1002, 0),
+    "Linf:LinearSearchBlendedUniformNoise": Cost(0.35, 577, 0),
+    "L2:LinearSearchBlendedUniformNoise": Cost(0.42, 717, 0),
+    "L1:LinearSearchBlendedUniformNoise": Cost(0.37, 623, 0),
+    "L2:ContrastReduction": Cost(0.0001, 0, 0),
+    "L2:AdditiveGaussianNoise": Cost(0.0003, 0, 0),
+    "L2:RepeatedAdditiveGaussianNoise": Cost(0.086, 101, 0),
+    "Linf:AdditiveUniformNoise": Cost(0.0002, 0, 0),
+    "L2:AdditiveUniformNoise": Cost(0.0002, 0, 0),
+    "Linf:RepeatedAdditiveUniformNoise": Cost(0.079, 101, 0),
+    "L2:RepeatedAdditiveUniformNoise": Cost(0.072, 101, 0),
+    "L2:ClippingAwareAdditiveGaussianNoise": Cost(0.0004, 0, 0),
+    "L2:ClippingAwareRepeatedAdditiveGaussianNoise": Cost(0.094, 101, 0),
+    "L2:ClippingAwareAdditiveUniformNoise": Cost(0.0004, 0, 0),
+    "L2:ClippingAwareRepeatedAdditiveUniformNoise": Cost(0.089, 101, 0),
+    "Linf:FMN": Cost(0.16, 101, 100),
+    "L2:FMN": Cost(0.2, 101, 100),
+    "L1:FMN": Cost(0.19, 101, 100),
+    "L0:FMN": Cost(0.17, 101, 100),
+    "L0:BrendelBethge": Cost(2.0, 1866, 1000),
+    "L1:SparseL1Descent": Cost(0.17, 100, 100),
+    "L1:PGD": Cost(0.086, 50, 50),
+    "Linf:HopSkipJump": Cost(17.0, 34000, 0),
+    "L2:HopSkipJump": Cost(26.0, 35659, 0),
+    "Linf:Square": Cost(6.1, 5004, 0),
+    "L2:Square": Cost(7.5, 5004, 0),
+    "L1:Square": Cost(11.0, 5004, 0),
+    "Linf:AutoAttack": Cost(13.0, 7865, 1910),
+    "L2:AutoAttack": Cost(15.0, 7865, 1910),
+    "L1:AutoAttack": Cost(18.0, 7881, 1930),
+}
+"""By "Norm:Name", on the published CNN of Schott et al. 2019 (249 228 weights) and MNIST.
+
+AutoAttack and Square stop where they have succeeded: they were measured at an epsilon at which they do not.
+"""

@@ -1,0 +1,44 @@
+import pytest
+import torch
+from quadrants import make_images
+from small_attacks import Sums
+
+from sleepdefense.attacks import parse_attacks
+from sleepdefense.bench.attacks import measure_attacks
+from sleepdefense.errors import ConfigError
+
+
+def test_every_attack_is_measured_on_images_the_network_gets_right():
+    data = make_images(40)
+    data.labels[:3] = (data.labels[:3] + 1) % 4  # which the network does not
+    specs = parse_attacks("FGSM,BIM,L2:Inversion,Boundary(steps=5),CW(steps=3)")
+    seen = []
+    costs = measure_attacks(specs, Sums(), data, num_images=5, progress=lambda *call: seen.append(call))
+    assert [cost.attack for cost in costs] == [str(spec) for spec in specs]
+    assert seen == [(number, 5, spec.label) for number, spec in enumerate(specs)]
+    fgsm, bim, inversion, boundary, _ = costs
+    assert (fgsm.forward, fgsm.backward) == (1, 1)
+    assert (bim.forward, bim.backward) == (10, 10)
+    assert (inversion.forward, inversion.backward) == (0, 0)
+    assert boundary.forward > 5
+    assert (fgsm.accuracy, bim.accuracy) == (0, 0)
+    assert fgsm.distance == pytest.approx(0.3, abs=1e-6)
+    assert inversion.accuracy == 1  # it finds, but farther away than epsilon
+    assert 1.5 < inversion.distance < 8
+    assert all(cost.seconds > 0 for cost in costs)
+    assert bim.seconds > fgsm.seconds
+
+
+def test_threads_are_left_as_they_were():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        measure_attacks(parse_attacks("FGSM"), Sums(), make_images(10), num_images=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_too_few_images_are_an_error():
+    with pytest.raises(ConfigError, match="wanted 11 images that the network gets right, found 10"):
+        measure_attacks(parse_attacks("FGSM"), Sums(), make_images(10), num_images=11)
