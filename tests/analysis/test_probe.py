@@ -93,6 +93,13 @@ def test_the_scale_of_a_code_does_not_matter() -> None:
         assert table.row("large", noise).correct == pytest.approx(table.row("small", noise).correct, abs=1)
 
 
+def test_a_small_unit_is_read_beside_large_ones_that_say_nothing() -> None:
+    rows = torch.randn(4, 64, generator=torch.Generator().manual_seed(0))
+    nothing = rows - rows @ torch.linalg.pinv(_sums()) @ _sums()  # blind to the sums of the quarters
+    mixed = Code(torch.cat([1e-5 * _sums(), nothing]))
+    assert probe_latents({"mixed": mixed}, TRAIN, TEST).row("mixed").accuracy == 1.0
+
+
 def test_a_spiking_network_is_probed_by_its_own_code() -> None:
     awake = Code(_sums())
     spiking = to_spiking(awake, TRAIN.images)

@@ -270,6 +270,19 @@ def test_the_twin_in_training_folds_the_batch_in(pairs: PairSet) -> None:
     assert torch.equal(*found)
 
 
+def test_half_precision_leaves_the_spikes_alone(pairs: PairSet) -> None:
+    noisy = pairs.noisy_batch(torch.zeros(64, dtype=torch.int64), torch.arange(64))
+    whole = EndToEnd(_convolutional(), _classifier(), OPTIONS).eval()
+    whole.prepare_(noisy)
+    found = []
+    for enabled in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            arguments = (noisy, pairs.clean, pairs.labels)
+            found.append(whole.terms(*arguments, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(found[0].spiking, found[1].spiking)
+    assert not torch.equal(found[0].awake, found[1].awake)
+
+
 def test_fresh_batch_norms_take_the_statistics_of_the_calibration(pairs: PairSet) -> None:
     noisy = pairs.noisy_batch(torch.zeros(64, dtype=torch.int64), torch.arange(64))
     whole = EndToEnd(_convolutional(), _classifier(), OPTIONS).train()
