@@ -52,6 +52,7 @@ def test_opponents_are_compared_with_what_they_do(workload: Workload) -> None:
     assert "small one, no learning" in told
 
 
+@pytest.mark.long  # compiles the kernels for three types of weights
 def test_the_sweep_has_every_rate_and_type(workload: Workload) -> None:
 
     coarse = replace(

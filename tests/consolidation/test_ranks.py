@@ -77,7 +77,7 @@ def test_processes_with_other_settings_are_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow  # two interpreters load torch
+@pytest.mark.long  # two interpreters load torch
 def test_an_error_of_the_main_process_is_that_of_all(tmp_path):
     (tmp_path / "torch.h5").touch()
     said = start(2, "-c", RANK_1 + SHARE, str(tmp_path))
@@ -85,7 +85,7 @@ def test_an_error_of_the_main_process_is_that_of_all(tmp_path):
     assert all("ConfigError: '" in text and "torch.h5' exists" in text for _, text in said)
 
 
-@pytest.mark.slow  # two interpreters load torch
+@pytest.mark.long  # two interpreters load torch
 def test_a_lost_process_costs_nothing_but_time(tmp_path):
     lost, alone = tmp_path / "lost", tmp_path / "alone"
     lost.mkdir()

@@ -20,7 +20,7 @@ def trained(mnist_dir: Path) -> tuple[torch.nn.Module, sd.ImageSet, sd.ImageSet]
     return sd.train(model, pairs, config).model, train, test
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_spiking_vae_reconstructs_as_the_awake_one(
     trained: tuple[torch.nn.Module, sd.ImageSet, sd.ImageSet],
 ) -> None:

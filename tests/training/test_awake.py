@@ -344,7 +344,7 @@ save_checkpoint(Path(sys.argv[1]), awake_checkpoint(result.model, provenance={"l
 """
 
 
-@pytest.mark.slow  # two interpreters load torch
+@pytest.mark.long  # two interpreters load torch
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     script = tmp_path / "shared.py"
     script.write_text(SHARED)
