@@ -1,4 +1,4 @@
-"""What each attack costs, as `sleepdefense bench attacks` measures it: an estimate before long work begins."""
+"""What each attack costs, as `sleepdefense bench attacks` measures it: for estimates before long work."""
 
 from typing import NamedTuple
 

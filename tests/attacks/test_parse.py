@@ -85,5 +85,5 @@ def test_an_attack_listed_twice_is_refused(attacks):
 
 @pytest.mark.parametrize("attacks", ["", " , ", []])
 def test_no_attack_is_refused(attacks):
-    with pytest.raises(ConfigError, match=r"no attack given: name some .* or a profile of paper, "):
+    with pytest.raises(ConfigError, match=r"no attack given: name some .* a profile of quick, standard, "):
         parse_attacks(attacks)
