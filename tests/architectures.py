@@ -54,7 +54,7 @@ def networks(draw, *, smooth: bool = True, normed: bool = True) -> nn.Module:
             choices = ["conv", "deconv", "pool", "residual", "upsample", "dropout"]
             for kind in draw(st.lists(st.sampled_from(choices), min_size=1, max_size=2)):
                 if kind == "conv":
-                    stride, padding = draw(st.integers(1, 2)), draw(st.integers(0, 2))
+                    stride, padding = draw(st.integers(1, 2)), draw(st.integers(int(size < 3), 2))
                     new = draw(st.integers(1, 4))
                     bias = draw(st.booleans())
                     layers.append(nn.Conv2d(channels, new, 3, stride=stride, padding=padding, bias=bias))

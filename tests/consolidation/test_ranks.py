@@ -69,7 +69,7 @@ shared_sleep.share(folder, ["torch"])
 """
 
 
-@pytest.mark.slow  # two interpreters load torch
+@pytest.mark.long  # two interpreters load torch
 def test_processes_with_other_settings_are_told(tmp_path):
     said = start(2, "-c", RANK_1 + WRONG_SETTING + SHARE, str(tmp_path))
     assert [status for status, _ in said] == [1, 1]

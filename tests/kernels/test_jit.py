@@ -143,7 +143,7 @@ def test_edited_callee_in_another_file_is_noticed(package):
 
 
 @needs_compiler
-@pytest.mark.slow
+@pytest.mark.long
 def test_other_settings_and_flags_are_compiled_anew(package):
     folder, run = package
     run()

@@ -66,7 +66,10 @@ def test_averages_of_the_sleep_paper_that_fit_their_rows():
                 continue
             start = row.removesuffix("average")
             parts = [each.value for name, each in cells.items() if name.startswith(start) and name != row]
-            if not any(math.isnan(part) for part in parts) and abs(sum(parts) / len(parts) - cell.value) > 0.05:
+            if (
+                not any(math.isnan(part) for part in parts)
+                and abs(sum(parts) / len(parts) - cell.value) > 0.05
+            ):
                 wrong.add((row, system))
     assert ("4 mnist average", "No defense") in wrong
     assert ("5 fashion-mnist average", "No attack") in wrong

@@ -36,7 +36,7 @@ def test_the_spiking_vae_reconstructs_as_the_awake_one(
         assert layer.correlation[256] >= 0.98, layer.name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_dose_of_sleep_is_exact_and_the_guard_holds(
     trained: tuple[torch.nn.Module, sd.ImageSet, sd.ImageSet],
 ) -> None:

@@ -59,7 +59,9 @@ def test_sleep_changed_the_encoder_and_its_mirror_and_nothing_else(finished_run:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.8, 0.97])
+@pytest.mark.parametrize(
+    "share", [0.3, 0.8, *(pytest.param(share, marks=pytest.mark.long) for share in (0.02, 0.6, 0.97))]
+)
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     finished_run: Path, tmp_path: Path, share: float
 ) -> None:

@@ -179,7 +179,9 @@ def test_without_its_twin_and_classifier_it_is_the_awake_training(pairs: PairSet
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("encoder", "epochs"), [("current", 0), ("bernoulli", 1)])
+@pytest.mark.parametrize(
+    ("encoder", "epochs"), [("current", 0), pytest.param("bernoulli", 1, marks=pytest.mark.long)]
+)
 def test_resuming_gives_the_same_bytes(few: PairSet, tmp_path: Path, encoder: str, epochs: int) -> None:
     """Convolutions, batch norms, dropout, spike trains and scales that are measured anew."""
     options = dataclasses.replace(OPTIONS, encoder=encoder)
