@@ -16,18 +16,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sleepdefense import models
-    from sleepdefense.attacks import adversarial_pairs, parse_attacks
+    from sleepdefense.analysis import compare_reconstructions, evidence_bound, probe_latents
+    from sleepdefense.attacks import BPDA, EOT, AnyOf, adversarial_pairs, parse_attacks
     from sleepdefense.checkpoint import load_checkpoint, save_checkpoint
     from sleepdefense.consolidation import STDP, MirroredSTDP, SleepConfig, accuracy_guard, sleep
     from sleepdefense.conversion import conversion_report, to_awake, to_spiking
     from sleepdefense.data import ImageSet, PairSet, load_data
-    from sleepdefense.evaluation import RobustnessTable, evaluate, evaluate_systems
-    from sleepdefense.models import Purified, build_model
-    from sleepdefense.spiking import SpikingNetwork, simulate
-    from sleepdefense.training import TrainConfig, train, train_classifier
+    from sleepdefense.evaluation import (
+        RobustnessTable,
+        SpikingSystem,
+        evaluate,
+        evaluate_systems,
+        from_art,
+        from_foolbox,
+        from_numpy,
+        load_results,
+        train_substitute,
+        with_substitutes,
+    )
+    from sleepdefense.models import Purified, awake_from_file, build_model
+    from sleepdefense.spiking import SpikingNetwork, reconstruct, sample, simulate
+    from sleepdefense.training import EndToEndConfig, TrainConfig, train, train_classifier, train_end_to_end
 
 __all__ = [
+    "BPDA",
+    "EOT",
     "STDP",
+    "AnyOf",
+    "EndToEndConfig",
     "ImageSet",
     "MirroredSTDP",
     "PairSet",
@@ -35,17 +51,28 @@ __all__ = [
     "RobustnessTable",
     "SleepConfig",
     "SpikingNetwork",
+    "SpikingSystem",
     "TrainConfig",
     "accuracy_guard",
     "adversarial_pairs",
+    "awake_from_file",
     "build_model",
+    "compare_reconstructions",
     "conversion_report",
     "evaluate",
     "evaluate_systems",
+    "evidence_bound",
+    "from_art",
+    "from_foolbox",
+    "from_numpy",
     "load_checkpoint",
     "load_data",
+    "load_results",
     "models",
     "parse_attacks",
+    "probe_latents",
+    "reconstruct",
+    "sample",
     "save_checkpoint",
     "simulate",
     "sleep",
@@ -53,18 +80,75 @@ __all__ = [
     "to_spiking",
     "train",
     "train_classifier",
+    "train_end_to_end",
+    "train_substitute",
+    "with_substitutes",
 ]
 
 _HOMES = {
-    "attacks": ("adversarial_pairs", "parse_attacks"),
-    "checkpoint": ("load_checkpoint", "save_checkpoint"),
-    "consolidation": ("STDP", "MirroredSTDP", "SleepConfig", "accuracy_guard", "sleep"),
-    "conversion": ("conversion_report", "to_awake", "to_spiking"),
-    "data": ("ImageSet", "PairSet", "load_data"),
-    "evaluation": ("RobustnessTable", "evaluate", "evaluate_systems"),
-    "models": ("Purified", "build_model"),
-    "spiking": ("SpikingNetwork", "simulate"),
-    "training": ("TrainConfig", "train", "train_classifier"),
+    "analysis": (
+        "compare_reconstructions",
+        "evidence_bound",
+        "probe_latents",
+    ),
+    "attacks": (
+        "BPDA",
+        "EOT",
+        "AnyOf",
+        "adversarial_pairs",
+        "parse_attacks",
+    ),
+    "checkpoint": (
+        "load_checkpoint",
+        "save_checkpoint",
+    ),
+    "consolidation": (
+        "STDP",
+        "MirroredSTDP",
+        "SleepConfig",
+        "accuracy_guard",
+        "sleep",
+    ),
+    "conversion": (
+        "conversion_report",
+        "to_awake",
+        "to_spiking",
+    ),
+    "data": (
+        "ImageSet",
+        "PairSet",
+        "load_data",
+    ),
+    "evaluation": (
+        "RobustnessTable",
+        "SpikingSystem",
+        "evaluate",
+        "evaluate_systems",
+        "from_art",
+        "from_foolbox",
+        "from_numpy",
+        "load_results",
+        "train_substitute",
+        "with_substitutes",
+    ),
+    "models": (
+        "Purified",
+        "awake_from_file",
+        "build_model",
+    ),
+    "spiking": (
+        "SpikingNetwork",
+        "reconstruct",
+        "sample",
+        "simulate",
+    ),
+    "training": (
+        "EndToEndConfig",
+        "TrainConfig",
+        "train",
+        "train_classifier",
+        "train_end_to_end",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

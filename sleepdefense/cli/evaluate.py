@@ -26,7 +26,7 @@ LONG = 60.0
 )
 @click.option(
     "--attacks",
-    default="FGSM,RAND+FGSM,PGD,CW,GaussianNoise,GaussianBlur,SaltAndPepper",
+    default="quick",
     show_default=True,
     help="Attacks with commas between, as in 'FGSM:0.1,L2:PGD(steps=100)', or a profile.",
 )
