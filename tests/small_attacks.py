@@ -1,10 +1,11 @@
 """Every attack with settings that do on images of 64 pixels, and a model whose sums do not round."""
 
+import pytest
 import torch
 from quadrants import make_images
 from torch import nn
 
-from sleepdefense.attacks import ATTACKS
+from sleepdefense.attacks import ATTACKS, AttackSpec
 from sleepdefense.attacks.build import attack_batch
 from sleepdefense.attacks.starting import make_pool
 
@@ -38,6 +39,10 @@ def _small(spec):
 SMALL = [_small(spec) for spec in ATTACKS.values()]
 COMPILED = [spec for spec in SMALL if spec.name == "BrendelBethge"]  # half a minute of compilation each
 FAST = [spec for spec in SMALL if spec.name != "BrendelBethge"]
+_LATER = [pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED]
+EVERY = [*FAST, *_LATER]
+GRADIENT_ATTACKS = [*(spec for spec in FAST if spec.needs_gradient), *_LATER]
+SEARCHES = [*(spec for spec in FAST if spec.minimises and spec.access != "none"), *_LATER]
 
 
 class Sums(nn.Module):
@@ -58,3 +63,13 @@ def attack(spec, model, data, *, first=0, last=None, seed=0, pool=None):
     pool = pool_for(model) if pool is None and spec.needs_start else pool
     index = torch.arange(len(data))[part]
     return attack_batch(spec, model, data.images[part], data.labels[part], index=index, seed=seed, pool=pool)
+
+
+def attacked_images(spec, model, data, **more):
+    """Return the images that an attack makes."""
+    return attack(spec, model, data, **more).images
+
+
+def title(spec):
+    """Name a case of a test after its attack."""
+    return spec.title if isinstance(spec, AttackSpec) else None

@@ -5,37 +5,30 @@ import numpy as np
 import pytest
 import torch
 from quadrants import Quadrants, make_images
-from small_attacks import COMPILED, FAST, Sums, pool_for
+from small_attacks import (
+    COMPILED,
+    EVERY,
+    FAST,
+    GRADIENT_ATTACKS,
+    SEARCHES,
+    Sums,
+    attacked_images,
+    pool_for,
+    title,
+)
 from small_attacks import attack as attack_some
 from torch import nn
 from torch.testing import assert_close
 
-from sleepdefense.attacks import AttackSpec, find_attack, perturb
-from sleepdefense.attacks.any_of import AnyOf
+from sleepdefense.attacks import find_attack, perturb
 from sleepdefense.attacks.build import AttackedBatch, attack_batch
 from sleepdefense.attacks.distance import distances
 from sleepdefense.attacks.noise import normal_noise, sign_noise, uniform_noise
-from sleepdefense.attacks.refinement import refine_binarised
-from sleepdefense.errors import ConfigError, EvaluationError
-from sleepdefense.models import Binarised
 
-EVERY = [*FAST, *(pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED)]
-GRADIENT_ATTACKS = [
-    *(spec for spec in FAST if spec.needs_gradient),
-    *(pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED),
-]
 STRONG = next(spec for spec in FAST if spec.name == "CW-strong")
 RANDOM_ATTACKS = [spec for spec in FAST if spec.is_random]
 # images with one bright quarter stay what they are under noise and blur
 HARMLESS = ("Repeated", "ClippingAwareRepeated", "LinearSearchGaussianBlur")
-
-
-def title(spec):
-    return spec.title if isinstance(spec, AttackSpec) else None
-
-
-def attack(spec, model, data, **more):
-    return attack_some(spec, model, data, **more).images
 
 
 class Linear(nn.Module):
@@ -82,7 +75,7 @@ def run_once(spec):
 
 @functools.cache
 def run_exactly(spec):
-    return attack(spec, Sums(), make_images(12))
+    return attacked_images(spec, Sums(), make_images(12))
 
 
 @pytest.mark.parametrize("spec", EVERY, ids=title)
@@ -99,11 +92,7 @@ def test_every_attack_stays_in_its_budget(spec, data):
     assert changed > 0 or spec.name.startswith(HARMLESS)
 
 
-SEARCHES = [spec for spec in FAST if spec.minimises and spec.access != "none"]
-LONG_SEARCHES = [pytest.param(spec, marks=pytest.mark.long) for spec in COMPILED]
-
-
-@pytest.mark.parametrize("spec", [*SEARCHES, *LONG_SEARCHES], ids=title)
+@pytest.mark.parametrize("spec", SEARCHES, ids=title)
 def test_what_a_search_gives_back_is_wrong_or_unchanged(spec, classifier, data):
     attacked = run_once(spec).batch.images
     with torch.no_grad():
@@ -149,14 +138,14 @@ def test_what_is_asked_of_the_model_is_counted(spec):
 @pytest.mark.parametrize("spec", [spec for spec in FAST if spec.name != "AutoAttack"], ids=title)
 def test_splitting_the_batch_changes_nothing(spec, data):
     spec = spec.with_settings(steps=320) if spec.name == "Boundary" else spec  # it adapts from the 300th on
-    pieces = torch.cat([attack(spec, Sums(), data, first=a, last=b) for a, b in ((0, 1), (1, 12))])
+    pieces = torch.cat([attacked_images(spec, Sums(), data, first=a, last=b) for a, b in ((0, 1), (1, 12))])
     assert_close(run_exactly(spec), pieces, atol=1e-6, rtol=0)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("spec", COMPILED, ids=title)
 def test_splitting_the_batch_changes_nothing_for_compiled_attacks(spec, data):
-    pieces = torch.cat([attack(spec, Sums(), data, first=a, last=b) for a, b in ((0, 1), (1, 12))])
+    pieces = torch.cat([attacked_images(spec, Sums(), data, first=a, last=b) for a, b in ((0, 1), (1, 12))])
     assert_close(run_exactly(spec), pieces, atol=1e-4, rtol=0)
 
 
@@ -165,8 +154,8 @@ def test_random_parts_follow_the_seed(spec, data):
     first = run_exactly(spec)
     torch.manual_seed(99)
     if spec.name == "AutoAttack":  # which has no test of split batches
-        assert torch.equal(first, attack(spec, Sums(), data))
-    other = attack(spec, Sums(), data, seed=2)
+        assert torch.equal(first, attacked_images(spec, Sums(), data))
+    other = attacked_images(spec, Sums(), data, seed=2)
     finds_nothing = torch.equal(first, data.images) and torch.equal(other, data.images)
     assert not torch.equal(first, other) or finds_nothing
 
@@ -175,8 +164,8 @@ def test_random_parts_follow_the_seed(spec, data):
 def test_a_callable_is_attacked_like_its_module(spec, classifier, data):
     first = 10 if spec.name != "AutoAttack" else 0
     with torch.no_grad():
-        attacked = attack(spec, lambda images: classifier(images), data, first=first)
-    assert torch.equal(attacked, attack(spec, classifier, data, first=first))
+        attacked = attacked_images(spec, lambda images: classifier(images), data, first=first)
+    assert torch.equal(attacked, attacked_images(spec, classifier, data, first=first))
     assert all(weight.grad is None for weight in classifier.parameters())
 
 
@@ -282,7 +271,7 @@ def test_labels_decide_where_an_attack_goes(classifier, data):
         index=torch.arange(12),
         seed=0,
     )
-    assert not torch.equal(wrong, attack(find_attack("FGSM"), classifier, data))
+    assert not torch.equal(wrong, attacked_images(find_attack("FGSM"), classifier, data))
 
 
 class Hardened(nn.Module):
@@ -311,7 +300,7 @@ def test_carlini_wagner_that_finds_nothing_returns_the_image(model):
 
 
 def test_a_search_with_a_budget_puts_back_what_is_too_far(classifier, data):
-    free = attack(STRONG, classifier, data)
+    free = attacked_images(STRONG, classifier, data)
     distance = (free - data.images).flatten(1).norm(dim=1)
     epsilon = float(distance.median())
     bounded = perturb(
@@ -329,257 +318,7 @@ def test_a_search_with_a_budget_puts_back_what_is_too_far(classifier, data):
 
 
 def test_carlini_wagner_strong_is_closer_than_the_papers(classifier, data):
-    far, near = (attack(spec, classifier, data) - data.images for spec in (find_attack("CW"), STRONG))
+    far, near = (
+        attacked_images(spec, classifier, data) - data.images for spec in (find_attack("CW"), STRONG)
+    )
     assert near.flatten(1).norm(dim=1).max() < 0.5 * far.flatten(1).norm(dim=1).min()
-
-
-class NoGradient(nn.Module):
-    def forward(self, image):
-        return (image.flatten(1).detach() > 0.5).float()[:, :4]
-
-
-class Constant(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.logits = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
-
-    def forward(self, image):
-        return self.logits.expand(len(image), 4)
-
-
-class Endless(nn.Module):
-    def forward(self, image):
-        # the root has an infinite slope at zero, and infinity times zero is not a number
-        return torch.sqrt(0.0 * image.flatten(1)[:, :4]) + image.flatten(1)[:, :4]
-
-
-class Saturated(nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, image):
-        return 1e5 * self.model(image)
-
-
-@pytest.mark.parametrize("spec", GRADIENT_ATTACKS, ids=title)
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [(NoGradient(), "logits have no gradient"), (Constant(), "logits do not depend on the image")],
-    ids=["detached", "constant"],
-)
-def test_a_model_without_gradient_is_an_error(spec, model, message, data):
-    if spec.needs_start and isinstance(model, Constant):
-        pytest.skip("a model with one label leaves nothing to start from, so no gradient is asked for")
-    with pytest.raises(EvaluationError, match=message):
-        attack(spec, model, data)
-
-
-@pytest.mark.parametrize("name", ["FGSM", "RAND+FGSM", "PGD"])
-def test_a_gradient_that_is_not_finite_is_an_error(name, data):
-    with pytest.raises(EvaluationError, match="gradient is not finite for 12 of 12 images"):
-        attack(find_attack(name), Endless(), data)
-
-
-@pytest.mark.parametrize("name", ["FGSM", "RAND+FGSM", "PGD"])
-def test_saturated_logits_are_noticed(name, classifier, data):
-    arguments = data.images, data.labels
-    plain = attack_batch(find_attack(name), classifier, *arguments, index=torch.arange(12), seed=0)
-    saturated = attack_batch(
-        find_attack(name), Saturated(classifier), *arguments, index=torch.arange(12), seed=0
-    )
-    assert int(plain.without_gradient.sum()) == 0
-    assert int(saturated.without_gradient.sum()) == 12
-
-
-def test_images_that_are_wrong_anyway_are_no_warning(classifier, data):
-    # the margin of CW has no gradient once an image is wrong, as it should
-    batch = attack_batch(
-        find_attack("CW"), classifier, data.images, (data.labels + 1) % 4, index=torch.arange(12), seed=0
-    )
-    assert int(batch.without_gradient.sum()) == 0
-
-
-@pytest.mark.parametrize("spec", FAST, ids=title)
-def test_images_outside_the_range_are_refused(spec, classifier, data):
-    with pytest.raises(EvaluationError, match=r"images under attack must lie in \[0, 1\], got .* to 1\.79"):
-        perturb(spec, classifier, data.images * 2, data.labels, index=torch.arange(12), seed=0)
-
-
-def test_rounding_beyond_the_range_is_clamped(classifier, data):
-    images = data.images.clone()
-    images[:, 0, 0, 0] = 1 + 1e-6
-    spec = find_attack("DDN").with_settings(steps=20)
-    attacked = perturb(spec, classifier, images, data.labels, index=torch.arange(12), seed=0)
-    assert attacked.max() <= 1
-
-
-@pytest.mark.parametrize(
-    "spec", [find_attack("PGD"), find_attack("L2:DDN"), find_attack("L0:FMN")], ids=title
-)
-def test_other_types_of_numbers_are_taken(spec, classifier, data):
-    usual = attack(spec, classifier, data)
-    index = torch.arange(12, dtype=torch.int32)
-    attacked = perturb(
-        spec, classifier, data.images.double(), data.labels.to(torch.int32), index=index, seed=0
-    )
-    assert attacked.dtype == torch.float64
-    assert_close(attacked.float(), usual if spec.title == "PGD" else attacked.float())
-
-
-class OneClass(nn.Module):
-    def forward(self, image):
-        return Sums()(image)[:, :1]
-
-
-def test_a_failure_inside_a_library_is_named(data):
-    message = "attack 'L2:DeepFool 1.5' failed inside its library: expected the model output .* 2 classes"
-    with pytest.raises(EvaluationError, match=message):
-        attack(find_attack("L2:DeepFool"), OneClass(), data)
-
-
-class NotNumbers(nn.Module):
-    def forward(self, image):
-        logits = Sums()(image)
-        return torch.where(image[:, :, 0, 0] > 0.5, torch.nan, logits)
-
-
-@pytest.mark.parametrize("spec", [spec for spec in FAST if spec.access != "none"], ids=title)
-def test_logits_that_are_not_numbers_are_an_error(spec, data):
-    with pytest.raises(EvaluationError, match=r"logits are not numbers for \d+ of \d+ images"):
-        attack(spec, NotNumbers(), data, pool=pool_for(Sums()))
-
-
-class Detached(nn.Module):
-    def forward(self, image):
-        return Sums()(image.detach())
-
-
-@pytest.mark.parametrize("spec", [spec for spec in FAST if spec.access == "query"], ids=title)
-def test_queries_need_no_gradient(spec, data):
-    assert torch.equal(attack(spec, Detached(), data), run_exactly(spec))
-
-
-class Stubborn(nn.Module):
-    """Says class 0 whatever it sees."""
-
-    def forward(self, image):
-        return Sums()(image) + torch.tensor([1000.0, 0.0, 0.0, 0.0])
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [*SEARCHES, *LONG_SEARCHES],
-    ids=title,
-)
-def test_a_model_with_one_label_keeps_its_images(spec, data):
-    labels = torch.zeros(12, dtype=torch.int64)
-    batch = attack_batch(
-        spec, Stubborn(), data.images, labels, index=torch.arange(12), seed=0, pool=pool_for(Stubborn())
-    )
-    assert torch.equal(batch.images, data.images)
-
-
-@pytest.mark.parametrize("name", ["Boundary", "L2:HopSkipJump", "Pointwise", "L2:BrendelBethge"])
-def test_an_attack_that_needs_a_start_says_so(name, classifier, data):
-    with pytest.raises(ConfigError, match=r"starts from images that .* another class: give it a pool"):
-        perturb(find_attack(name), classifier, data.images, data.labels, index=torch.arange(12), seed=0)
-
-
-def test_images_that_are_wrong_anyway_need_no_start(data):
-    spec = next(spec for spec in FAST if spec.title == "Boundary")
-    labels = data.labels.clone()
-    labels[:3] = (labels[:3] + 1) % 4
-    batch = attack_batch(
-        spec, Sums(), data.images, labels, index=torch.arange(12), seed=0, pool=pool_for(Sums())
-    )
-    assert torch.equal(batch.images[:3], data.images[:3])
-    assert not bool((batch.images[3:] == data.images[3:]).flatten(1).all(1).any())
-
-
-def test_a_search_goes_as_far_as_it_must_and_perturb_does_not(classifier, data):
-    spec = find_attack("L1:FMN").with_settings(epsilon=0.01)
-    assert bool((distances(data.images, attack(spec, classifier, data), "L1") > 0.01).all())
-    kept = perturb(spec, classifier, data.images, data.labels, index=torch.arange(12), seed=0)
-    assert torch.equal(kept, data.images)
-
-
-class Drawing(nn.Module):
-    """A random model, one of whose two draws says the opposite of the other, but less loudly."""
-
-    def forward(self, image):
-        raise AssertionError("the draws are to be asked")
-
-    def logit_draws(self, images):
-        return torch.stack([-0.5 * Sums()(images), Sums()(images)])
-
-
-@pytest.mark.parametrize(
-    "name", ["Linf:FGSM", "Linf:BIM", "Linf:PGD", "L2:FGM", "L2:BIM", "L2:PGD", "L1:PGD"]
-)
-def test_gradient_descent_averages_the_loss_over_draws(name, data):
-    spec = find_attack(name).with_settings(loss="margin")
-    batch = attack_some(spec, Drawing(), data)
-    alone = attack_some(spec, Sums(), data)
-    assert batch.forward == batch.backward == 2 * alone.forward == 2 * 12 * spec.settings.get("steps", 1)
-    margin = [Sums()(images).gather(1, data.labels[:, None]) for images in (data.images, batch.images)]
-    assert bool((margin[1] < margin[0]).all())
-
-
-@pytest.mark.parametrize("name", ["Linf:FGSM", "L2:FGM", "L1:SparseL1Descent"])
-def test_gradient_descent_follows_the_chosen_loss(name, data):
-    # the cross-entropy has nothing left to gain where the margin is large: its gradient is zero
-    loud = Saturated(Sums())
-    spec = find_attack(name)
-    lost = attack_some(spec, loud, data)
-    assert bool(lost.without_gradient.all())
-    for loss in ("margin", "dlr"):
-        found = attack_some(spec.with_settings(loss=loss), loud, data)
-        assert not bool(found.without_gradient.any())
-        margin = [Sums()(images).gather(1, data.labels[:, None]) for images in (data.images, found.images)]
-        assert bool((margin[1] < margin[0]).all())
-
-
-def test_every_member_of_a_surface_is_attacked(data):
-    surface = AnyOf({"blind": Stubborn(), "seeing": Sums()}, judge=Sums())
-    spec = find_attack("DDN").with_settings(steps=20)
-    batch = attack_some(spec, surface, data)
-    alone = attack_some(spec, Sums(), data)
-    blind = attack_some(spec, Stubborn(), data)
-    assert torch.equal(batch.images, alone.images)
-    assert batch.forward == alone.forward + blind.forward + 2 * 12
-    assert batch.backward == alone.backward + blind.backward
-    moved = (batch.images != data.images[:12]).flatten(1).any(1).tolist()
-    assert batch.winner == tuple("seeing" if has_moved else "" for has_moved in moved)
-    assert "seeing" in batch.winner
-    assert alone.winner == ()
-
-
-def test_queries_go_to_the_judge_of_a_surface(data):
-    surface = AnyOf({"blind": Stubborn()}, judge=Sums())
-    spec = next(spec for spec in FAST if spec.title == "Boundary")
-    assert torch.equal(attack(spec, surface, data), attack(spec, Sums(), data))
-
-
-@pytest.mark.parametrize("name", ["DDN", "Boundary"])
-def test_what_comes_out_of_a_binarised_model_is_refined(name, data):
-    model = Binarised(Sums()).eval()
-    surface = AnyOf(model.proxies(), model, functools.partial(refine_binarised, threshold=0.5))
-    spec = next(spec for spec in FAST if spec.title == name)
-    batch = attack_some(spec, surface, data)
-    moved = (batch.images != data.images[:12]).flatten(1).any(1)
-    assert int(moved.sum()) >= 6
-    assert torch.equal(model(batch.images).argmax(1)[moved] != data.labels[:12][moved], moved[moved])
-    assert torch.equal(refine_binarised(data.images[:12], batch.images, 0.5), batch.images)
-
-
-def test_an_attack_nobody_knows_is_refused(classifier, data):
-    spec = AttackSpec(name="mine", norm="none")
-    with pytest.raises(ConfigError, match="no attack 'none:mine' to run; `sleepdefense attacks` lists all"):
-        attack(spec, classifier, data)
-
-
-def test_no_images_are_no_error(classifier, data):
-    batch = attack_some(find_attack("PGD"), classifier, data, first=0, last=0)
-    assert batch.images.shape == (0, 1, 8, 8)
-    assert (batch.forward, batch.backward) == (0, 0)
