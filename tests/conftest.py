@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +20,14 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 settings.register_profile("sleepdefense", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("sleepdefense")
+
+
+@pytest.fixture(autouse=True)
+def _global_generators() -> None:
+    """Start every test with the same random numbers, whichever tests ran before it in this process."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -119,6 +119,7 @@ def test_the_report_says_what_became_of_every_layer() -> None:
 
 def test_a_layer_that_is_silent_asleep_is_an_error() -> None:
     model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU())
+    nn.init.ones_(model[0].weight)
     network = to_spiking(model, images(8))
     silenced = network.with_weights({"0": -network.weights["0"].abs() - 10})
     with pytest.raises(ConversionError, match="layer '1' is silent: no spike in 4 steps"):
