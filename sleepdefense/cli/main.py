@@ -18,6 +18,7 @@ COMMANDS = {
     "convert": "convert",
     "sleep": "sleep",
     "eval": "evaluate",
+    "reproduce": "reproduce",
     "report": "report",
     "attacks": "attacks",
     "models": "models",

@@ -10,7 +10,7 @@ from click import get_current_context
 _F = TypeVar("_F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-HOW = ("out", "resume", "force", "as_json", "threads", "data_dir", "device")
+HOW = ("out", "resume", "force", "as_json", "threads", "data_dir", "device", "publish")
 """Parameters that say how a command runs, not what it computes: no part of a result's provenance."""
 
 
