@@ -24,7 +24,7 @@ _NARROWEST, _USUAL = 80, 100
 @click.option("--profile", "profile", metavar="NAME", help="Only those of this profile, in its order.")
 @options.as_json
 def command(norm: str | None, profile: str | None, as_json: bool) -> None:
-    r"""List the attacks, what they need, what they cost an image, and the profiles that name several.
+    """List the attacks, what they need, what they cost an image, and the profiles that name several.
 
     Cost: processor seconds of one core, images passed forward and backward, for each image, on the published
     CNN of Schott et al. on MNIST; what stops on success is counted on images that withstand.

@@ -12,7 +12,7 @@ from sleepdefense.cli.progress import progress_bar
 
 @click.group(name="bench")
 def command() -> None:
-    r"""Measure this package against others that do the same work, and against its own bars.
+    """Measure this package against others that do the same work, and against its own bars.
 
     \b
     Example: sleepdefense bench kernels --quick
@@ -46,7 +46,7 @@ def kernels(
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Measure the kernels of the sleep phase on the network of the paper, for some minutes.
+    """Measure the kernels of the sleep phase on the network of the paper, for some minutes.
 
     Times are CPU seconds of one thread; contestants take turns and the fastest round counts. How to read the
     table: docs/benchmarks.md. Groups: opponents, rates, peak, learning, steps, threads, compile, memory.
@@ -97,7 +97,7 @@ def attacks(
     seed: int,
     as_json: bool,
 ) -> None:
-    r"""Measure what attacks cost on a network, MODEL, and what they find.
+    """Measure what attacks cost on a network, MODEL, and what they find.
 
     For each image: processor seconds of one core, images shown to the network, gradients taken. The estimates
     of `sleepdefense attacks` are made so.
@@ -136,7 +136,7 @@ def attacks(
 @click.option("--out", type=options.FILE, required=True, help="Markdown file to write.")
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 def page(measured: Path, out: Path, force: bool) -> None:
-    r"""Write the figures of a benchmark, MEASURED, as a Markdown page.
+    """Write the figures of a benchmark, MEASURED, as a Markdown page.
 
     \b
     Example: sleepdefense bench page kernels.json --out kernels.md

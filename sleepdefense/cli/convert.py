@@ -52,7 +52,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    r"""Convert CHECKPOINT: an awake network into a spiking one, or a spiking one back.
+    """Convert CHECKPOINT: an awake network into a spiking one, or a spiking one back.
 
     CHECKPOINT may also be vanilla_cnn.net or binary_cnn.net, the weights published by Schott et al. 2019:
     --to awake writes the network as a checkpoint.

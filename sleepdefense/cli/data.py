@@ -18,7 +18,7 @@ from sleepdefense.cli.tables import print_table
 )
 @options.as_json
 def command(data_dir: Path | None, as_json: bool) -> None:
-    r"""Show every data set: its size, its licence, and where it is found.
+    """Show every data set: its size, its licence, and where it is found.
 
     \b
     Example: sleepdefense data

@@ -11,7 +11,7 @@ from sleepdefense.cli import options
 @click.command(name="doctor")
 @options.as_json
 def command(as_json: bool) -> None:
-    r"""Check versions, processor, GPU, kernels, simulators and data; exit with 1 if something fails.
+    """Check versions, processor, GPU, kernels, simulators and data; exit with 1 if something fails.
 
     \b
     Example: sleepdefense doctor

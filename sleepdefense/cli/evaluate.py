@@ -94,7 +94,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    r"""Attack the network in CHECKPOINT on test images; a purifier stands in front of --classifier.
+    """Attack the network in CHECKPOINT on test images; a purifier stands in front of --classifier.
 
     CHECKPOINT is one of ours, awake or spiking, or a published weight file. A purifier is attacked in two
     ways: by an attack that sees the classifier only ("oblivious", what papers call white-box), and by one

@@ -48,7 +48,7 @@ class _Commands(click.RichGroup):
 )
 @click.version_option(package_name="sleepdefense")
 def group() -> None:
-    r"""Train a network, let it sleep as a spiking network, wake it, and measure honestly what changed.
+    """Train a network, let it sleep as a spiking network, wake it, and measure honestly what changed.
 
     \b
     Example: sleepdefense run --out demo

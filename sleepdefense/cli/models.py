@@ -11,7 +11,7 @@ from sleepdefense.cli.tables import print_table
 @click.command(name="models")
 @options.as_json
 def command(as_json: bool) -> None:
-    r"""List the models that can be trained, with their settings.
+    """List the models that can be trained, with their settings.
 
     \b
     Example: sleepdefense models

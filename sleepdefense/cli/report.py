@@ -23,7 +23,7 @@ VERDICTS = {"inside": "inside the interval", "above": "above the interval", "bel
 @click.option("--printed", help="Put a paper's column beside what was measured, as in dim2022:CNN.")
 @click.option("--system", help="Whose numbers the paper's column stands beside, where there are several.")
 def command(path: Path, out: Path | None, printed: str | None, system: str | None) -> None:
-    r"""Write one self-contained HTML page of PATH: a run, finished or not, or an evaluation.
+    """Write one self-contained HTML page of PATH: a run, finished or not, or an evaluation.
 
     PATH is the folder that 'sleepdefense run --out' wrote, or the file that 'sleepdefense eval --out' wrote.
 

@@ -38,7 +38,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    r"""Train, convert, sleep, reconvert and evaluate, with the settings of CONFIG (TOML) or of a preset.
+    """Train, convert, sleep, reconvert and evaluate, with the settings of CONFIG (TOML) or of a preset.
 
     With neither, the embedded digits. A run that was interrupted goes on with --resume and ends with the
     same results. The folder holds every checkpoint, the results and the page report.html. Processes that

@@ -80,7 +80,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    r"""Let the network in SPIKING sleep on training images, and write it with a diary beside it.
+    """Let the network in SPIKING sleep on training images, and write it with a diary beside it.
 
     Images come as random spike trains; in every layer the first neurons to fire win, and the synapses of the
     winners change. Each layer sleeps until its weights have moved by the dose. Processes that torchrun or

@@ -70,7 +70,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    r"""Train MODEL and write a checkpoint; `sleepdefense models` lists the names.
+    """Train MODEL and write a checkpoint; `sleepdefense models` lists the names.
 
     A classifier trains on the images. A purifier learns to turn attacked images back into clean ones, so it
     needs the checkpoint of the classifier that is attacked. The state after every epoch lies beside the

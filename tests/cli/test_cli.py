@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 from sleepdefense.checkpoint import load_checkpoint
-from sleepdefense.cli.main import COMMANDS, main
+from sleepdefense.cli.main import COMMANDS, group, main
 
 
 def call(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -28,6 +30,36 @@ def test_help_begins_with_a_verb_and_ends_with_an_example(
         status, out, _ = call(name, switch, capsys=capsys)
         assert status == 0
         assert f"Example: sleepdefense {name}" in out
+
+
+def _paths() -> list[tuple[str, ...]]:
+    """The group, every command, and every command of a command."""
+    found: list[tuple[str, ...]] = [()]
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        parts = command.commands if isinstance(command, click.Group) else {}
+        found += [(name,), *((name, part) for part in parts)]
+    return found
+
+
+@pytest.mark.parametrize("path", _paths(), ids=" ".join)
+def test_examples_stand_on_lines_of_their_own_without_markup(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = call(*path, "--help", capsys=capsys)
+    assert status == 0
+    assert "\\" not in out
+    assert "\b" not in out
+    lines = [line.strip() for line in out.splitlines() if "Example:" in line]
+    assert lines
+    assert all(line.startswith("Example: sleepdefense ") for line in lines)
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "sleepdefense", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip().endswith(version("sleepdefense"))
 
 
 def test_starting_up_imports_nothing_heavy() -> None:
