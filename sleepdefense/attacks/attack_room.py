@@ -8,6 +8,7 @@ from jaxtyping import Bool, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from sleepdefense.attacks.draws import NEARLY_ALL, is_fooled
 from sleepdefense.attacks.gradient import GradientWatch, ImageGradient
 from sleepdefense.attacks.noise import derive_seed
 from sleepdefense.attacks.starting import StartingPool
@@ -27,6 +28,7 @@ class AttackRoom:
         seed: Seed of the run.
         stream: Name of the attack, for its random numbers.
         pool: Images to start from.
+        share: An image counts as wrong if this share of the draws is wrong, of a model that draws at random.
     """
 
     model: ImageGradient
@@ -37,6 +39,12 @@ class AttackRoom:
     seed: int
     stream: str
     pool: StartingPool | None = None
+    share: float = NEARLY_ALL
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the model is seen through several draws."""
+        return hasattr(self.model, "logit_draws")
 
     def noise(self, kind: Callable[..., Tensor], shape: tuple[int, ...], *, number: int = 0) -> Tensor:
         """Draw numbers that belong to each image, whatever its batch.
@@ -59,6 +67,8 @@ class AttackRoom:
     @torch.no_grad()
     def is_wrong(self, images: Images) -> Bool[Tensor, " batch"]:
         """Ask the model whether it takes these images for another class than the true one, (batch,)."""
+        if self.is_random:
+            return is_fooled(self.model.logit_draws(images), self.labels, self.share)
         logits: Tensor = self.model(images)
         return logits.argmax(1) != self.labels
 

@@ -3,16 +3,20 @@
 The same steps as in foolbox 3.3.4, with two differences. Whether a search ends early is decided image by
 image and not by the sum over the batch, so the batch does not matter, and what has ended costs nothing more.
 And an image for which nothing was found is returned as it came; foolbox returns an all-black one.
+
+Of a model that draws at random, the misclassification term is the mean of that of each draw.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sleepdefense.attacks.draws import NEARLY_ALL, is_fooled
 from sleepdefense.shapes import Images, Labels, Logits
 
 _INSIDE = 0.999999
@@ -36,6 +40,7 @@ class CarliniWagner:
             halfway between the largest that failed and the smallest that succeeded.
         confidence: How far the wrong logit must lead, in logits, >= 0.
         abort_early: Whether a search ends when its loss no longer falls.
+        share: Of a model that draws at random, the share of draws that has to be fooled.
     """
 
     learning_rate: float
@@ -44,15 +49,16 @@ class CarliniWagner:
     initial_const: float
     confidence: float
     abort_early: bool
+    share: float = NEARLY_ALL
 
     def attack(self, model: Callable[[Images], Logits], images: Images, labels: Labels) -> Images:
         """Look for the nearest image of another class.
 
             minimise over w   |x(w) - x|^2 + c * max(0, z_y - max over j != y of z_j + confidence),
-            x(w) = (tanh(w) + 1) / 2
+            x(w) = (tanh(w) + 1) / 2,    the second term as a mean over draws, if there are several
 
         Args:
-            model: Gives logits z, differentiable.
+            model: Gives logits z, differentiable; if it has `logit_draws`, that is what is asked.
             images: x, (batch, channel, height, width), in [0, 1].
             labels: True classes y, (batch,).
 
@@ -91,7 +97,7 @@ class CarliniWagner:
         change, first, second = (torch.zeros_like(images) for _ in range(3))
         before = torch.full_like(weight, torch.inf)
         for step in range(self.steps):
-            loss, attacked, logits, gradient = self._loss(
+            loss, attacked, draws, gradient = self._loss(
                 model, start[alive] + change, start[alive], labels[alive], weight[alive]
             )
             first = _FIRST_DECAY * first + (1 - _FIRST_DECAY) * gradient
@@ -103,11 +109,11 @@ class CarliniWagner:
                 goes_on = loss <= _MUST_FALL * before
                 before, alive = loss[goes_on], alive[goes_on]
                 change, first, second = change[goes_on], first[goes_on], second[goes_on]
-                attacked, logits = attacked[goes_on], logits[goes_on]
+                attacked, draws = attacked[goes_on], draws[:, goes_on]
                 if not len(alive):
                     break
-            lead = self.confidence * torch.nn.functional.one_hot(labels[alive], logits.shape[1])
-            is_wrong = (logits + lead).argmax(1) != labels[alive]
+            lead = self.confidence * torch.nn.functional.one_hot(labels[alive], draws.shape[2])
+            is_wrong = is_fooled(draws + lead, labels[alive], self.share)
             norm = (attacked - images[alive]).flatten(1).norm(dim=1)
             found[alive] |= is_wrong
             nearer = is_wrong & (norm < best_norm_[alive])
@@ -122,14 +128,15 @@ class CarliniWagner:
         labels: Labels,
         weight: Float[Tensor, " batch"],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the loss of each image, the images, their logits, and the gradient at `point`."""
+        """Return the loss of each image, the images, the logits of each draw, and the gradient at `point`."""
         leaf = point.detach().requires_grad_(True)
         attacked = (leaf.tanh() + 1) / 2
-        logits = model(attacked)
-        own = labels[:, None]
-        other = logits.detach().scatter(1, own, -torch.inf).argmax(1, keepdim=True)
-        lead = (logits.gather(1, own) - logits.gather(1, other)).squeeze(1) + self.confidence
+        ask = getattr(model, "logit_draws", None)
+        draws = model(attacked)[None] if ask is None else cast(Tensor, ask(attacked))
+        own = labels[None, :, None].expand(len(draws), -1, 1)
+        other = draws.detach().scatter(2, own, -torch.inf).argmax(2, keepdim=True)
+        lead = (draws.gather(2, own) - draws.gather(2, other)).squeeze(2) + self.confidence
         distance = (attacked - (start.tanh() + 1) / 2).flatten(1).square().sum(1)
-        loss = torch.maximum(lead, torch.zeros_like(lead)) * weight + distance
+        loss = torch.maximum(lead, torch.zeros_like(lead)).mean(0) * weight + distance
         (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-        return loss.detach(), attacked.detach(), logits.detach(), gradient
+        return loss.detach(), attacked.detach(), draws.detach(), gradient

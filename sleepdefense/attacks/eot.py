@@ -37,7 +37,9 @@ class EOT(nn.Module):
     The draws are numbered, and draw i is the same at every step of an attack and for every image: the
     attack follows one smooth function, results do not depend on batches, and nothing is remembered between
     calls. They are not the draws of the model itself, which stays the judge. Losses are averaged over
-    `logit_draws` (see `attack_loss`); what asks for logits gets their mean.
+    `logit_draws` (`attack_loss`, and the losses of DDN and of Carlini and Wagner). Attacks whose loss is a
+    difference of two logits (FMN, DeepFool, Brendel-Bethge) follow the mean of the logits, whose gradient is
+    the mean of the gradients. Searches look for an image that fools nearly all draws (`draws.py`).
 
     Args:
         model: The random model.

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from sleepdefense.attacks.attack_room import AttackRoom
 from sleepdefense.attacks.attack_spec import AttackSpec
+from sleepdefense.attacks.draws import deciding_logits
 from sleepdefense.attacks.foolbox_cures import L0FMN, L1FMN, L2FMN, HopSkipJump, LinfFMN, SparseL1Descent
 from sleepdefense.attacks.foolbox_import import fb
 from sleepdefense.attacks.foolbox_tensor import drawing_tensor
@@ -112,7 +113,7 @@ def run_foolbox(spec: AttackSpec, room: AttackRoom, starts: Images | None = None
     Returns:
         Attacked images as foolbox returns them; those of an attack with a budget are clipped to it.
     """
-    model = _Model(room.model, bounds=(0, 1), device=room.images.device)
+    model = _model(room)
     wrapped = drawing_tensor(room)
     criterion = fb.criteria.Misclassification(type(wrapped)(room.labels))
     options: dict[str, Any] = {} if starts is None else {"starting_points": type(wrapped)(starts)}
@@ -136,6 +137,27 @@ class _Model(fb.models.PyTorchModel):  # type: ignore[misc]
     @override
     def __call__(self, inputs: Any) -> Any:
         return type(inputs)(super().__call__(inputs.raw))
+
+
+class _RandomModel(_Model):
+    """A model that draws at random: its logits say what a share of the draws says (`deciding_logits`)."""
+
+    def __init__(self, room: AttackRoom) -> None:
+        super().__init__(room.model, bounds=(0, 1), device=room.images.device)
+        self.room = room
+
+    @override
+    def __call__(self, inputs: Any) -> Any:
+        draws = self.room.model.logit_draws(inputs.raw)
+        logits = deciding_logits(draws, self.room.labels, self.room.share)
+        return type(inputs).of_draws(logits, draws)
+
+
+def _model(room: AttackRoom) -> Any:
+    """Return the model as foolbox sees it."""
+    if room.is_random:
+        return _RandomModel(room)
+    return _Model(room.model, bounds=(0, 1), device=room.images.device)
 
 
 def _make(spec: AttackSpec, room: AttackRoom) -> Any:

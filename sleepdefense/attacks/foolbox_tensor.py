@@ -12,11 +12,15 @@ from eagerpy.tensor.pytorch import PyTorchTensor
 from torch import Tensor
 
 from sleepdefense.attacks.attack_room import AttackRoom
+from sleepdefense.attacks.losses import loss_of_draws
 from sleepdefense.attacks.noise import normal_noise, uniform_noise
 
 
 def drawing_tensor(room: AttackRoom) -> Any:
     """Wrap a batch of images so that attacks on it draw independently of the batch.
+
+    Logits of a model that draws at random are wrapped by its `of_draws`: a cross-entropy of them is the mean
+    of that of each draw.
 
     A draw of the batch's length gives each image numbers of its own. A draw of another shape (Boundary's one
     direction for the whole batch, HopSkipJump's directions for each of its steps) gives all images the same.
@@ -55,5 +59,22 @@ def drawing_tensor(room: AttackRoom) -> Any:
         def matmul(self, other: Any) -> Any:
             """Multiply by a column, row by row: matrix products round otherwise in other batches."""
             return type(self)((self.raw * other.raw.T).sum(1, keepdim=True))
+
+        @classmethod
+        def of_draws(cls, logits: Tensor, draws: Tensor) -> Any:
+            """Wrap logits, (batch, class), that stand for several draws, (draw, batch, class)."""
+            wrapped = LogitsOfDraws(logits)
+            wrapped.draws = draws
+            return wrapped
+
+    class LogitsOfDraws(DrawingTensor):
+        """Logits of a random model; what is computed from them is an ordinary tensor."""
+
+        __slots__ = ("draws",)
+        draws: Tensor
+
+        def crossentropy(self, labels: Any) -> Any:
+            """Return the mean over the draws of the cross-entropy of each image."""
+            return DrawingTensor(loss_of_draws("ce", self.draws, labels.raw))
 
     return DrawingTensor(room.images)

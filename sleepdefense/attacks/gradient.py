@@ -80,11 +80,13 @@ class ImageGradient(nn.Module):
         watch: Filled by the first passes.
     """
 
+    logit_draws: Callable[[Images], Tensor]
+
     def __init__(self, model: Callable[[Images], Logits], watch: GradientWatch) -> None:
         super().__init__()
         # a tuple hides the model from torch's registry of parts
         self._arguments = (model, watch)
-        draws: Callable[[Tensor], Tensor] | None = getattr(model, "logit_draws", None)
+        draws: Callable[[Images], Tensor] | None = getattr(model, "logit_draws", None)
         if draws is not None:
             self.logit_draws = partial(_ask, ask=draws, watch=watch)
         self.eval()

@@ -58,7 +58,22 @@ def attack_loss(
     ask = getattr(model, "logit_draws", None)
     if ask is None:
         return _loss(kind, model(images), labels)
-    draws = cast(Tensor, ask(images))
+    return loss_of_draws(kind, cast(Tensor, ask(images)), labels)
+
+
+def loss_of_draws(
+    kind: str, draws: Float[Tensor, "draw batch class"], labels: Labels
+) -> Float[Tensor, " batch"]:
+    """Return the mean over draws of the loss of each, (batch,).
+
+    Args:
+        kind: A key of `LOSSES`.
+        draws: Logits of several draws, (draw, batch, class).
+        labels: True class of each image, (batch,).
+
+    Raises:
+        ConfigError: The model knows too few classes for the loss.
+    """
     num_draws, batch, num_classes = draws.shape
     losses = _loss(kind, draws.reshape(num_draws * batch, num_classes), labels.repeat(num_draws))
     return losses.reshape(num_draws, batch).mean(0)

@@ -96,6 +96,7 @@ def _run_carlini_wagner(spec: AttackSpec, room: AttackRoom) -> Images:
         initial_const=spec.number("initial_const"),
         confidence=spec.number("confidence"),
         abort_early=bool(spec.settings["abort_early"]),
+        share=room.share,
     )
     return attack.attack(room.model, room.images, room.labels)
 
