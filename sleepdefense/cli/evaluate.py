@@ -45,6 +45,12 @@ LONG = 60.0
     help="Steps of a spiking network.",
 )
 @click.option(
+    "--binarise",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    metavar="INTENSITY",
+    help="Let the classifier see in black and white: white from this intensity on.",
+)
+@click.option(
     "--cascade", is_flag=True, help="Spare attacks the images that one above them has brought down already."
 )
 @click.option("--checks/--no-checks", default=True, show_default=True, help="Look for signs of masking.")
@@ -81,6 +87,7 @@ def command(
     attacks: str,
     threat_model: str,
     num_steps: int,
+    binarise: float | None,
     cascade: bool,
     checks: bool,
     printed: str | None,
@@ -114,7 +121,11 @@ def command(
 
     column = None if printed is None else printed_column(printed)
     system = system_from_files(
-        checkpoint, classifier=classifier, threat_model=threat_model, num_steps=num_steps
+        checkpoint,
+        classifier=classifier,
+        threat_model=threat_model,
+        num_steps=num_steps,
+        binarise=binarise,
     )
     test = evaluation_data(data_name, data_dir=data_dir, limit=limit)
     if estimate or out is not None:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Float64, Int32
 from numpy import ndarray
 from torch import Tensor
 
+from sleepdefense.attacks.any_of import AnyOf
 from sleepdefense.attacks.build import AttackedBatch, attack_batch
 from sleepdefense.attacks.catalogue import AttackSpec
 from sleepdefense.attacks.starting import StartingPool
@@ -25,6 +26,9 @@ NUM_SAMPLES = 8
 
 UNKNOWN, NOT_ASKED = -1, -2
 """Predictions that are none: the row failed; the image was not attacked for this row."""
+
+NO_MEMBER = -1
+"""Where no member of a surface brought an image down, or it has none."""
 
 FAILURES = (
     ArithmeticError,
@@ -84,6 +88,8 @@ class CellResult:
             not ask.
         moved: How far each image was moved, (image,).
         samples: The first attacked images of the data set, as far as they are in this batch.
+        winner: Of a surface that stands for several, the number of the member that each image came from,
+            (image,); -1 where none brought it down, and for any other surface.
         errors: For each row what went wrong, or "".
         without_gradient: How many images gave the attack no gradient to follow.
         num_attacked: Images attacked.
@@ -95,6 +101,7 @@ class CellResult:
     predicted: Int32[ndarray, "row image"]
     moved: Float64[ndarray, " image"]
     samples: Float32[ndarray, "sample channel height width"]
+    winner: Int32[ndarray, " image"]
     errors: list[str] = field(default_factory=list)
     without_gradient: int = 0
     num_attacked: int = 0
@@ -141,6 +148,7 @@ def failed_cell(batch: Batch, words: str) -> CellResult:
         predicted=np.full((num_rows, num_images), UNKNOWN, np.int32),
         moved=np.zeros(num_images),
         samples=np.zeros((num_samples, *batch.images.shape[1:]), np.float32),
+        winner=np.full(num_images, NO_MEMBER, np.int32),
         errors=[words] * num_rows,
     )
 
@@ -164,9 +172,20 @@ def _attack(task: Task, batch: Batch, result: CellResult) -> Tensor:
     result.without_gradient = int(outcome.without_gradient.sum())
     result.num_attacked = len(chosen)
     result.forward, result.backward = outcome.forward, outcome.backward
+    members = member_names(task.surface, task.attack)
+    if members and outcome.winner:
+        won = [members.index(name) if name else NO_MEMBER for name in outcome.winner]
+        result.winner[chosen.numpy()] = won
     attacked = images.clone()
     attacked[chosen] = outcome.images.cpu()
     return attacked
+
+
+def member_names(surface: Model, attack: AttackSpec | None) -> tuple[str, ...]:
+    """Return the names of what a surface stands for, if an attack goes through each of several."""
+    if isinstance(surface, AnyOf) and len(surface.names) > 1 and attack is not None and attack.needs_gradient:
+        return surface.names
+    return ()
 
 
 def _judge(task: Task, batch: Batch, attacked: Tensor, result: CellResult) -> None:

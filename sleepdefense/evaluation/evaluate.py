@@ -15,6 +15,7 @@ from sleepdefense.attacks.parse import parse_attacks
 from sleepdefense.checkpoint import write_text_atomic
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import ConfigError
+from sleepdefense.evaluation.cells import member_names
 from sleepdefense.evaluation.checking import after_attacks, before_attacks, choose_checks
 from sleepdefense.evaluation.checks.config import CheckConfig
 from sleepdefense.evaluation.files import load_results, save_results
@@ -250,6 +251,8 @@ def _in_order(work: Sequence[Work], records: Sequence[Record], systems: Sequence
                 predicted=record.predicted[row],
                 moved=record.moved,
                 sample_images=record.sample_images,
+                winner=record.winner,
+                members=member_names(piece.surface, piece.attack),
             )
     return [rows[place] for place in sorted(rows)]
 

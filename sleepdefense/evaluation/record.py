@@ -11,9 +11,11 @@ from numpy import ndarray
 from sleepdefense.attacks.fingerprint import difference
 from sleepdefense.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from sleepdefense.errors import CheckpointError, EvaluationError
-from sleepdefense.evaluation.cells import UNKNOWN, CellResult
+from sleepdefense.evaluation.cells import NO_MEMBER, UNKNOWN, CellResult
 
-_ARRAYS = ("predicted", "moved", "sample_images", "done", "counts", "seconds")
+_ARRAYS = ("predicted", "moved", "sample_images", "done", "counts", "seconds", "winner")
+_SINCE_LATER = ("winner",)
+"""Arrays that a file may lack: it then knows of no member."""
 _COUNTED = ("without_gradient", "num_attacked", "forward", "backward")
 
 
@@ -29,6 +31,8 @@ class Record:
         done: Which batches are finished, in whatever order, (batch,).
         counts: For each batch, images without a gradient, attacked, passed forward and backward, (batch, 4).
         seconds: Wall time of each batch, (batch,).
+        winner: Of a surface that stands for several, the member that brought each image down, (image,); -1
+            where none did.
         errors: For each row, the first batch that failed and why, or None.
     """
 
@@ -39,6 +43,7 @@ class Record:
     done: Bool[ndarray, " batch"]
     counts: Int64[ndarray, "batch 4"]
     seconds: Float64[ndarray, " batch"]
+    winner: Int32[ndarray, " image"]
     errors: list[tuple[int, str] | None] = field(default_factory=list)
 
     @property
@@ -55,6 +60,7 @@ class Record:
         here = self.where(batch)
         self.predicted[:, here] = result.predicted
         self.moved[here] = result.moved
+        self.winner[here] = result.winner
         if len(result.samples):
             self.sample_images[here][: len(result.samples)] = result.samples
         self.counts[batch] = [getattr(result, name) for name in _COUNTED]
@@ -64,6 +70,11 @@ class Record:
             known = self.errors[row]
             if words and (known is None or batch < known[0]):
                 self.errors[row] = (batch, words)
+
+    @property
+    def done_images(self) -> Bool[ndarray, " image"]:
+        """Which images are in a finished batch, (image,)."""
+        return np.repeat(self.done, self.batch_size)[: len(self.moved)]
 
     def count(self, name: str) -> int:
         """Return a count over all batches: "without_gradient", "num_attacked", "forward" or "backward"."""
@@ -90,6 +101,7 @@ class Record:
         if self.has_failed:
             self.sample_images[:] = 0.0
             self.moved[:] = 0.0
+            self.winner[:] = NO_MEMBER
             self.counts[:] = 0
 
 
@@ -104,6 +116,7 @@ def new_record(num_rows: int, num_images: int, batch_size: int, sample_shape: tu
         done=np.zeros(num_batches, bool),
         counts=np.zeros((num_batches, len(_COUNTED)), np.int64),
         seconds=np.zeros(num_batches),
+        winner=np.full(num_images, NO_MEMBER, np.int32),
         errors=[None] * num_rows,
     )
 
@@ -128,7 +141,9 @@ def load_record(path: Path, fingerprint: dict[str, Any], empty: Record) -> Recor
     settings = checkpoint.settings
     refuse_other_work(path, settings.get("fingerprint"), fingerprint)
     try:
-        arrays = {name: checkpoint.arrays[name] for name in _ARRAYS}
+        older = {name: getattr(empty, name) for name in _SINCE_LATER}
+        found = {**older, **checkpoint.arrays}
+        arrays = {name: found[name] for name in _ARRAYS}
         errors = [None if each is None else (int(each[0]), str(each[1])) for each in settings["errors"]]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CheckpointError(f"'{path}' is no state of an evaluation: {error!r}") from error

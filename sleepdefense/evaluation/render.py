@@ -3,10 +3,11 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sleepdefense.evaluation.rows import RobustnessRow
 
+WINNER_HEADINGS = ("system", "attack", "threat model", "fallen", "brought down by")
 HEADINGS = ("system", "attack", "threat model", "n", "accuracy", "95 % interval", "median distance", "status")
 
 
@@ -65,6 +66,21 @@ def to_latex(rows: Sequence[RobustnessRow], *, title: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
+def winner_cells(row: RobustnessRow) -> tuple[str, ...]:
+    """Write as text which of its stand-ins brought the images of a row down."""
+    return (row.system, row.attack, row.threat_model, str(row.n - row.correct), counts_text(row.winners))
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Write counts as text, the largest first.
+
+    >>> counts_text({"sigmoid-10": 2, "sigmoid-20": 7, "straight-through": 0})
+    'sigmoid-20 7, sigmoid-10 2, straight-through 0'
+    """
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {count}" for name, count in ordered)
+
+
 def _cells(row: RobustnessRow) -> list[str]:
     """Write one row as text."""
     has_distance = row.attack != "clean" and not math.isnan(row.median_distance)
@@ -82,8 +98,10 @@ def _cells(row: RobustnessRow) -> list[str]:
     ]
 
 
-def _plain(value: str | float | None) -> str | float:
+def _plain(value: str | float | Mapping[str, int] | None) -> str | float:
     """Return a value for CSV."""
+    if isinstance(value, Mapping):
+        return counts_text(value)
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     return value

@@ -15,18 +15,21 @@ from sleepdefense.evaluation.checks.finding import Finding
 from sleepdefense.evaluation.checks.render import findings_markdown, findings_text
 from sleepdefense.evaluation.metrics import robust_distance, within
 from sleepdefense.evaluation.render import (
+    WINNER_HEADINGS,
     markdown_table,
     text_table,
     to_csv,
     to_latex,
     to_markdown,
     to_text,
+    winner_cells,
 )
 from sleepdefense.evaluation.rows import RobustnessRow, WorstCase, count_standing
 from sleepdefense.evaluation.views import HEADINGS, norm_summary, summary_cells
 from sleepdefense.evaluation.worst import worst_cases
 
 CLEAN = "clean"
+WINNERS = "Which of several stand-ins brought images down; where several did, the nearest counts"
 WORST = "All attacks of a norm together, image by image"
 
 
@@ -126,6 +129,8 @@ class RobustnessTable:
         parts = [to_text(self.rows, title=self.title)]
         if lines := [summary_cells(line) for line in norm_summary(self)]:
             parts.append(text_table(HEADINGS, lines, title=WORST))
+        if lines := [winner_cells(row) for row in self.rows if row.winners]:
+            parts.append(text_table(WINNER_HEADINGS, lines, title=WINNERS))
         if self.findings:
             parts.append(findings_text(self.findings))
         return "\n\n".join(parts)
@@ -135,6 +140,8 @@ class RobustnessTable:
         parts = [to_markdown(self.rows, title=self.title)]
         if lines := [summary_cells(line) for line in norm_summary(self)]:
             parts.append(markdown_table(HEADINGS, "llrrrlrl", lines, title=WORST))
+        if lines := [winner_cells(row) for row in self.rows if row.winners]:
+            parts.append(markdown_table(WINNER_HEADINGS, "lllrl", lines, title=WINNERS))
         if self.findings:
             parts.append(findings_markdown(self.findings))
         return "\n".join(parts)
@@ -178,12 +185,18 @@ class Judged:
         predicted: (image,); -1 where the row failed, -2 where an image was not attacked.
         moved: How far the attack moved each image, (image,).
         sample_images: (sample, channel, height, width).
+        winner: Number of the member of the surface that brought an image down, (image,); -1 where none did.
+        members: Names of the members.
+        done: Which images are finished, (image,); None: all.
     """
 
     description: dict[str, Any]
     predicted: Int32[ndarray, " image"]
     moved: Float64[ndarray, " image"]
     sample_images: Float32[ndarray, "sample channel height width"]
+    winner: Int32[ndarray, " image"] | None = None
+    members: tuple[str, ...] = ()
+    done: Bool[ndarray, " image"] | None = None
 
 
 def make_table(
@@ -211,13 +224,17 @@ def make_table(
         if not failed and not _failed(before.description):
             is_right = (row.predicted == labels) | (row.predicted < 0)
             far = robust_distance(before.predicted == labels, is_right, row.moved)
+            if row.done is not None:
+                far[~row.done] = math.nan
             if provenance.get("cascade") and row.description["norm"] != "none":
                 chain = tuple(row.description[name] for name in ("system", "threat_model", "norm"))
                 far = nearest[chain] = np.minimum(far, nearest.get(chain, far))
         distance.append(far)
         standing = _standing(row.description, row.predicted, labels, far)
-        count = count_standing(standing[:0] if failed else standing, far)
-        rows.append(RobustnessRow(**row.description, **asdict(count)))
+        done = np.full(len(labels), not failed) if row.done is None else row.done & (not failed)
+        count = count_standing(standing[done], far if done.all() or failed else far[done])
+        winners = _winners(row, ~standing & done)
+        rows.append(RobustnessRow(**row.description, **asdict(count), winners=winners))
     return RobustnessTable(
         rows=tuple(rows),
         labels=labels,
@@ -227,6 +244,14 @@ def make_table(
         provenance=provenance,
         note=note,
     )
+
+
+def _winners(row: Judged, has_fallen: NDArray[np.bool_]) -> dict[str, int]:
+    """Count for each member of a surface the images that it brought down."""
+    if row.winner is None:
+        return {}
+    won = row.winner[has_fallen]
+    return {name: int((won == number).sum()) for number, name in enumerate(row.members)}
 
 
 def _failed(description: dict[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """One line of a robustness table: what was attacked, how, and what was left."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sleepdefense.evaluation.metrics import median_distance, wilson_interval
 
 OK = "ok"
+UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +35,11 @@ class RobustnessRow:
         median_distance: Median over images of the distance to misclassification: 0 for an image that is wrong
             anyway, infinity where the attack fails.
         status: "ok"; "no gradient: ..." where the attack had nothing to follow on some images, so that the
-            accuracy says little; "error: ..." where it could not be run.
+            accuracy says little; "unfinished: ..." where images are still to be attacked, and those attacked
+            until now were counted; "error: ..." where it could not be run.
         num_attacked: Images that were attacked: not those that were wrong anyway, or down already.
+        winners: Where the attack went through several stand-ins, how many images each of them brought down
+            within the budget, the nearest one counting; else empty.
     """
 
     system: str
@@ -53,11 +57,17 @@ class RobustnessRow:
     median_distance: float
     status: str
     num_attacked: int = 0
+    winners: dict[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def is_error(self) -> bool:
         """Whether the row has no result."""
         return self.status.startswith("error")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has a result for every image."""
+        return not self.is_error and not self.status.startswith(UNFINISHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +79,7 @@ class WorstCase:
         threat_model: That of the attacks.
         norm: That of the attacks.
         attacks: Labels of the attacks taken together.
-        left_out: Labels of attacks that failed with an error: the worst case may be worse.
+        left_out: Labels of attacks that failed with an error or are unfinished: the worst case may be worse.
         n: Images.
         correct: Images classified correctly clean and after every attack.
         accuracy: correct / n, in [0, 1]; NaN if every attack failed with an error.

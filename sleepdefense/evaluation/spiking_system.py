@@ -17,6 +17,7 @@ from sleepdefense.attacks.eot import EOT
 from sleepdefense.attacks.noise import derive_seed
 from sleepdefense.conversion.to_awake import to_awake
 from sleepdefense.errors import ConfigError
+from sleepdefense.evaluation.surfaces import stand_ins
 from sleepdefense.models.purified import Purified
 from sleepdefense.shapes import Images, Logits
 from sleepdefense.spiking import SpikingNetwork, simulate
@@ -27,6 +28,9 @@ SLOPES = (0.5, 2.0, 8.0)
 """Slopes of the arctan that a sweep tries."""
 
 USUAL_SLOPE = 2.0
+STRAIGHT_THROUGH = "straight-through"
+"""The stand-in of a classifier on binarised images that all slopes are tried with."""
+
 DRAWS = 20
 """Spike trains that an attack averages over."""
 
@@ -107,11 +111,16 @@ class SpikingSystem(nn.Module):
         """Return the logits, (batch, class)."""
         return self.one_draw(images, seed=self.seed)
 
-    def with_slope(self, slope: float) -> "SpikingSystem":
-        """Return the same system with a surrogate gradient: the same logits, to be differentiated."""
+    def with_slope(self, slope: float, classifier: nn.Module | None = None) -> "SpikingSystem":
+        """Return the same system with a surrogate gradient, to be differentiated.
+
+        Args:
+            slope: Of the arctan, > 0.
+            classifier: What stands in for the classifier; None for the classifier itself.
+        """
         return SpikingSystem(
             self.network,
-            self.classifier,
+            self.classifier if classifier is None else classifier,
             num_steps=self.num_steps,
             encoder=self.encoder,
             slope=slope,
@@ -125,12 +134,19 @@ class SpikingSystem(nn.Module):
             slopes: Of the arctan, each > 0.
 
         Returns:
-            "slope-0.5" and so on, and "awake": the network converted back, with what it learned asleep.
+            "slope-0.5" and so on, and "awake": the network converted back, with what it learned asleep. With
+            a classifier that binarises, all of them straight through its threshold, and the usual slope and
+            the awake network through its other stand-ins too.
         """
-        members = {f"slope-{slope:g}": self._averaged(self.with_slope(slope)) for slope in slopes}
         awake = to_awake(self.network)
-        twin = awake if self.classifier is None else Purified(awake, self.classifier)
-        return AnyOf({**members, "awake": twin}, judge=self)
+        behind = {"": None} if self.classifier is None else stand_ins(self.classifier)
+        members: dict[str, nn.Module] = {}
+        for name, classifier in behind.items():
+            for slope in slopes if name in ("", STRAIGHT_THROUGH) else (USUAL_SLOPE,):
+                system = self._averaged(self.with_slope(slope, classifier))
+                members[f"slope-{slope:g} {name}".strip()] = system
+            members[f"awake {name}".strip()] = awake if classifier is None else Purified(awake, classifier)
+        return AnyOf(members, judge=self)
 
     def attack_surfaces(self) -> dict[str, nn.Module]:
         """Return, for each threat model, the network an attacker differentiates through."""

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from typing_extensions import override
 
 from sleepdefense.attacks.any_of import AnyOf
 from sleepdefense.attacks.eot import EOT, DrawsOnce
+from sleepdefense.attacks.noise import derive_seed
 from sleepdefense.attacks.refinement import refine_binarised
 from sleepdefense.models.binarised import BinarisesInput
+from sleepdefense.models.purified import Purified
 from sleepdefense.shapes import Images, Logits
 
+OBLIVIOUS = "oblivious"
 WHITE_BOX = "white-box"
 ADAPTIVE = "adaptive"
 QUERY = "black-box-query"
@@ -29,13 +33,21 @@ def find_surfaces(model: Callable[[Images], Logits]) -> Any:
         model: What is evaluated.
 
     Returns:
-        What its `attack_surfaces()` gives, or else
+        For a purifier in front of a classifier, what its `attack_surfaces()` gives, and
+
+        - if a part of it binarises, "adaptive": any of the combinations of stand-ins, and "oblivious": any
+          stand-in of the classifier;
+        - if a part of it draws at random, "adaptive": the mean over several draws of the whole.
+
+        For any other model what its `attack_surfaces()` gives, or else
 
         - for a network on binarised images, "white-box": itself, "adaptive": any of its proxies, refined,
           "black-box-query": itself, refined;
         - for a network that draws at random, "white-box": itself, "adaptive": the mean over several draws;
         - for any other, "white-box": itself.
     """
+    if isinstance(model, Purified):
+        return _of_purified(model)
     ask = getattr(model, "attack_surfaces", None)
     if ask is not None:
         return ask()
@@ -43,9 +55,74 @@ def find_surfaces(model: Callable[[Images], Logits]) -> Any:
     if not isinstance(model, nn.Module):
         return surfaces
     if isinstance(model, BinarisesInput):
-        refine = partial(refine_binarised, threshold=model.threshold)
-        surfaces[ADAPTIVE] = AnyOf(model.proxies(), judge=model, refine=refine)
-        surfaces[QUERY] = AnyOf({"itself": model}, judge=model, refine=refine)
+        surfaces[ADAPTIVE] = _any_proxy(model, model)
+        surfaces[QUERY] = AnyOf({"itself": model}, judge=model, refine=_refinement(model))
     elif isinstance(model, DrawsOnce):
         surfaces[ADAPTIVE] = EOT(model)
     return surfaces
+
+
+def stand_ins(part: nn.Module) -> dict[str, nn.Module]:
+    """Return the networks to be attacked in place of a part, by name: its proxies, or itself, ""."""
+    return part.proxies() if isinstance(part, BinarisesInput) else {"": part}
+
+
+class DrawnPurified(nn.Module):
+    """A purifier before a classifier, at least one of which draws at random, with the draw as an argument."""
+
+    def __init__(self, purifier: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.purifier = purifier
+        self.classifier = classifier
+
+    def one_draw(self, images: Images, *, seed: int) -> Logits:
+        """Return the logits of one draw of both, (batch, class)."""
+        purified = _draw(self.purifier, images, derive_seed(seed, "purifier"))
+        return _draw(self.classifier, purified, derive_seed(seed, "classifier"))
+
+    @override
+    def forward(self, images: Images) -> Logits:
+        """Return the logits, (batch, class)."""
+        logits: Tensor = self.classifier(self.purifier(images))
+        return logits
+
+
+def _draw(part: nn.Module, images: Tensor, seed: int) -> Tensor:
+    result: Tensor = part.one_draw(images, seed=seed) if isinstance(part, DrawsOnce) else part(images)
+    return result
+
+
+def _of_purified(model: Purified) -> dict[str, Any]:
+    """Return the surfaces of a purifier in front of a classifier, either of which may be hard to attack."""
+    surfaces: dict[str, Any] = dict(model.attack_surfaces())
+    purifier, classifier = model.purifier, model.classifier
+    if isinstance(classifier, BinarisesInput):
+        surfaces[OBLIVIOUS] = _any_proxy(classifier, classifier)
+    is_random = isinstance(purifier, DrawsOnce) or isinstance(classifier, DrawsOnce)
+    pairs = {
+        " ".join(filter(None, names)): (first, second)
+        for first_name, first in stand_ins(purifier).items()
+        for second_name, second in stand_ins(classifier).items()
+        if (names := (first_name, second_name))
+    }
+    if len(pairs) > 1:
+        members: dict[str, nn.Module] = {
+            name: EOT(DrawnPurified(*pair)) if is_random else Purified(*pair) for name, pair in pairs.items()
+        }
+        surfaces[ADAPTIVE] = AnyOf(members, judge=model, refine=_refinement(purifier))
+        if isinstance(purifier, BinarisesInput):
+            surfaces[QUERY] = AnyOf({"itself": model}, judge=model, refine=_refinement(purifier))
+    elif is_random:
+        surfaces[ADAPTIVE] = EOT(DrawnPurified(purifier, classifier))
+    return surfaces
+
+
+def _any_proxy(model: BinarisesInput, judge: Any) -> AnyOf:
+    return AnyOf(model.proxies(), judge=judge, refine=_refinement(model))
+
+
+def _refinement(model: object) -> Any:
+    """Return what moves attacked images nearer without a change to what a binarised model sees, or None."""
+    if not isinstance(model, BinarisesInput):
+        return None
+    return partial(refine_binarised, threshold=model.threshold)

@@ -10,12 +10,12 @@ from sleepdefense.attacks.fingerprint import module_digest
 from sleepdefense.attacks.gradient import evaluation_mode
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import EvaluationError
+from sleepdefense.evaluation.surfaces import OBLIVIOUS as OBLIVIOUS
 from sleepdefense.evaluation.surfaces import WHITE_BOX as WHITE_BOX
 from sleepdefense.evaluation.surfaces import find_surfaces
 from sleepdefense.shapes import Images, Logits
 
 Model = Callable[[Images], Logits]
-OBLIVIOUS = "oblivious"
 _NUM_PROBED = 16
 
 

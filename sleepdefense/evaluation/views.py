@@ -91,7 +91,7 @@ def _everything(table: "RobustnessTable", system: str, lines: Sequence[WorstCase
     numbers = [
         number
         for number, row in enumerate(table.rows)
-        if row.system == system and (row.norm != "none" or row.attack == "clean") and not row.is_error
+        if row.system == system and (row.norm != "none" or row.attack == "clean") and row.is_whole
     ]
     standing = np.all([table.standing(number) for number in numbers], axis=0)
     count, n = int(standing.sum()), len(standing)

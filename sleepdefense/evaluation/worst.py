@@ -39,7 +39,7 @@ def _worst_of(
     epsilon: float | None,
 ) -> WorstCase:
     """Take the attacks of some rows together."""
-    valid = [number for number in numbers if not table.rows[number].is_error]
+    valid = [number for number in numbers if table.rows[number].is_whole]
     nearest: NDArray[np.float64] = table.distance[valid].min(0) if valid else np.empty(0)
     if epsilon is not None and norm != "none":
         standing = ~within(nearest, epsilon)

@@ -14,7 +14,7 @@ from sleepdefense.evaluation.estimate import Estimate, estimate_costs
 from sleepdefense.evaluation.runner import AbstractRunner
 from sleepdefense.evaluation.spiking_system import SpikingSystem
 from sleepdefense.evaluation.systems import make_system
-from sleepdefense.models import AbstractPurifier, Purified, awake_from_file
+from sleepdefense.models import AbstractPurifier, Binarised, Purified, awake_from_file
 from sleepdefense.models.awake_file import is_published
 from sleepdefense.pipeline.context import Progress, fixed_arithmetic
 from sleepdefense.spiking import SpikingNetwork
@@ -47,6 +47,7 @@ def system_from_files(
     classifier: Path | None = None,
     threat_model: str = ALL_MODELS,
     num_steps: int = SPIKING_STEPS,
+    binarise: float | None = None,
 ) -> nn.Module:
     """Put together what is evaluated.
 
@@ -55,19 +56,21 @@ def system_from_files(
         classifier: For a purifier: what classifies its images.
         threat_model: "all", or the one in which gradients are followed.
         num_steps: Steps of a spiking network, with the images as constant currents.
+        binarise: Let the classifier see in black and white, with this intensity and above as white; None:
+            as it is.
 
     Returns:
         The system, in evaluation mode.
 
     Raises:
-        ConfigError: A purifier without classifier, a classifier with one, or a threat model that the system
-            does not have.
+        ConfigError: A purifier without classifier, a classifier with one, a threat model that the system
+            does not have, or a spiking classifier that is to be binarised.
         CheckpointError: A file is damaged or of another kind.
     """
     spiking = _spiking_network(checkpoint)
     model = awake_from_file(checkpoint) if spiking is None else spiking.awake
     name = getattr(model, "name", type(model).__name__)
-    behind = None
+    behind: nn.Module | None = None
     if isinstance(model, AbstractPurifier):
         if classifier is None:
             raise ConfigError(
@@ -77,6 +80,13 @@ def system_from_files(
     elif classifier is not None:
         raise ConfigError(f"'{checkpoint}' holds a classifier ({name}): leave out --classifier")
     system: nn.Module = model
+    if binarise is not None:
+        if behind is not None:
+            behind = Binarised(behind, binarise)
+        elif spiking is None:
+            system = Binarised(model, binarise)
+        else:
+            raise ConfigError(f"'{checkpoint}' holds a spiking classifier, whose images are not binarised")
     if spiking is not None:
         system = SpikingSystem(spiking, behind, num_steps=num_steps)
     elif behind is not None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sleepdefense.evaluation.results import CLEAN, RobustnessTable
+from sleepdefense.evaluation.render import WINNER_HEADINGS, winner_cells
+from sleepdefense.evaluation.results import CLEAN, WINNERS, RobustnessTable
 from sleepdefense.report.attack_tables import attack_tables
 from sleepdefense.report.canvas import png_bytes
 from sleepdefense.report.changes_section import changes_section
@@ -49,6 +50,7 @@ def robustness_section(record: RunRecord) -> Html:
         element("h3", "All numbers"),
         folded("Worst case over all attacks of a threat model, image by image", _worst(found)),
         folded("How to read these numbers", element("ul", *(element("li", words) for words in caveats))),
+        _winners(found),
         _costs(found),
         folded("All rows as measured", _all_rows(found)),
     )
@@ -102,6 +104,15 @@ def _worst(found: RobustnessTable) -> Html:
         numbers=(3, 4),
         caption="An image counts only if it is right without an attack and after each one.",
     )
+
+
+def _winners(found: RobustnessTable) -> Html:
+    """Say which stand-in brought the images of a row down, where an attack went through several."""
+    rows = [winner_cells(row) for row in found.rows if row.winners]
+    if not rows:
+        return Html()
+    made = table(WINNER_HEADINGS, rows, numbers=(3,), caption=f"{WINNERS}.")
+    return folded("Which stand-in brought images down", made)
 
 
 def _costs(found: RobustnessTable) -> Html:

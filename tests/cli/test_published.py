@@ -1,5 +1,6 @@
 """Weights that others have published, from the shell."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_a_network_of_elus_does_not_spike(weights: Path, tmp_path: Path) -> None
     with pytest.raises(ConversionError, match=r"'layers\.2' is a ELU, which has no spiking counterpart"):
         convert_step(weights, images, tmp_path / "spiking.h5", Context(), config=ConversionConfig())
     assert not (tmp_path / "spiking.h5").exists()
+
+
+def test_published_weights_are_evaluated_in_black_and_white(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("eval", weights, "--limit", 4, "--attacks", "FGSM", "--no-checks", "--json")
+    code, output = call(*arguments, "--binarise", 0.5, capsys=capsys)
+    assert code == 0
+    rows = json.loads(output)["rows"]
+    assert [row["threat_model"] for row in rows] == ["none", "white-box", "adaptive"]
+    assert len(rows[-1]["winners"]) == 7
 
 
 def test_an_unknown_pickle_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
