@@ -16,6 +16,8 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 import numba
 import numpy as np
 
+from sleepdefense.kernels._source import SourceCompiler
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 Integer: TypeAlias = int | np.int64
@@ -98,4 +100,6 @@ def kernel(func: _F) -> _F:
 
 def part(func: _F) -> _F:
     """Compile `func` as a part of the kernels that call it: Python cannot, and nothing of its own is kept."""
-    return cast(_F, _NJIT(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_FLAGS)(inspect.unwrap(func)))
+    raw = inspect.unwrap(func)
+    wrapper = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": SourceCompiler}
+    return cast(_F, _NJIT(**wrapper, **_FLAGS)(raw))

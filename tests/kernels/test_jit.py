@@ -112,7 +112,8 @@ def package(tmp_path):
     folder.mkdir(parents=True)
     (tmp_path / "sleepdefense" / "__init__.py").touch()
     (folder / "__init__.py").touch()
-    shutil.copy(ROOT / "kernels" / "_jit.py", folder)
+    for name in ("_jit.py", "_source.py"):
+        shutil.copy(ROOT / "kernels" / name, folder)
     (folder / "caller.py").write_text(CALLER)
     (folder / "callee.py").write_text(CALLEE)
 
