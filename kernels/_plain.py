@@ -35,6 +35,9 @@ def gather_fire_(
     fired: NDArray[np.uint64],
     first_mask: Integer,
     mask_stride: Integer,
+    top: NDArray[Any],
+    first_top: Integer,
+    top_stride: Integer,
     kept: NDArray[Any],
     first_kept: Integer,
     kept_stride: Integer,
@@ -47,8 +50,9 @@ def gather_fire_(
         V = V + bias + sum of its weights in these rows
         it fires if V > threshold, and then V = V - threshold
 
-    and the spikes go to fired[first_mask + t * mask_stride]. If `kept_stride` > 0, V goes to
-    kept[first_kept + t * kept_stride : + 64] in every step in which one of the neurons fires.
+    and the spikes go to fired[first_mask + t * mask_stride]. In a step in which one of the neurons fires, the
+    highest V of those that do goes to top[first_top + t * top_stride], if `top_stride` > 0; and if, besides,
+    `kept_stride` > 0, all V go to kept[first_kept + t * kept_stride : + 64].
 
     Weights of another type than the membranes are stored without sign, as w - low, in the order 0, 32, 1, 33,
     ...; the true weights of counts[first_list + t] rows are summed by adding low as often. Their lists are
@@ -72,9 +76,15 @@ def gather_fire_(
                 mask |= _ONE << np.uint64(lane)
             membrane[here] = value
         fired[first_mask + step * mask_stride] = mask
-        if kept_stride > 0 and mask != 0:
+        if top_stride > 0 and mask != 0:
+            best = membrane[first_neuron + lowest_bit(mask)]
             for lane in range(LANES):
-                kept[first_kept + step * kept_stride + lane] = membrane[first_neuron + lane]
+                if (mask >> np.uint64(lane)) & _ONE:
+                    best = max(best, membrane[first_neuron + lane])
+            top[first_top + step * top_stride] = best
+            if kept_stride > 0:
+                for lane in range(LANES):
+                    kept[first_kept + step * kept_stride + lane] = membrane[first_neuron + lane]
 
 
 @kernel

@@ -6,6 +6,7 @@ is checked: the callers reserve what is read and written.
 """
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Final
 
 from llvmlite import ir
@@ -102,6 +103,20 @@ class Emit:
         shift = ir.Constant(pairs.type, [half] * pairs.type.count)
         even = self.builder.sub(pairs, self.builder.shl(carried, shift))
         return self.join(even, carried)
+
+    def largest(self, bits: Any, values: Any, low: Any) -> Any:
+        """Return the largest of the values whose bit is set, and of `low`."""
+        name = {"float": "fmax.v64f32", "i32": "smax.v64i32", "i64": "smax.v64i64"}[str(values.type.element)]
+        reduce = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(values.type.element, [values.type]),
+            f"llvm.vector.reduce.{name}",
+        )
+        return self.builder.call(reduce, [self.builder.select(bits, values, self.splat(low, LANES))])
+
+    def lowest(self, element: Any) -> Any:
+        """Return the lowest number of a type."""
+        return element(-inf if isinstance(element, ir.FloatType) else -(2 ** (element.width - 1)))
 
     def join(self, first: Any, second: Any) -> Any:
         """Put two vectors one behind the other."""
@@ -212,6 +227,9 @@ def gather_fire_(
     fired: Any,
     first_mask: Any,
     mask_stride: Any,
+    top: Any,
+    first_top: Any,
+    top_stride: Any,
     kept: Any,
     first_kept: Any,
     kept_stride: Any,
@@ -220,20 +238,21 @@ def gather_fire_(
     number, element = membrane.dtype, _ELEMENTS[membrane.dtype]
     signature = types.void(
         membrane, _SIZE, weight, _SIZE, rows, ends, counts, _SIZE, _SIZE, _SIZE, number,
-        bias, threshold, _SIZE, fired, _SIZE, _SIZE, kept, _SIZE, _SIZE,
+        bias, threshold, _SIZE, fired, _SIZE, _SIZE, top, _SIZE, _SIZE, kept, _SIZE, _SIZE,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
         (_, neuron, _, begin_weight, _, _, _, first, steps, narrow, offset, _, _, feature, _, mask, stride,
-         _, keep, keep_stride) = arguments  # fmt: skip
+         _, best, best_stride, _, keep, keep_stride) = arguments  # fmt: skip
         here = emit.address(0, neuron)
         table, listed = emit.address(2, begin_weight), emit.address(4, _I64(0))
         end_of, count_of = emit.address(5, first), emit.address(6, first)
         constant = emit.load(emit.address(11, feature), element, LANES)
         limit = emit.load(emit.address(12, feature), element, LANES)
-        spikes, residual = emit.address(14, mask), emit.address(17, keep)
+        spikes, highest, residual = emit.address(14, mask), emit.address(17, best), emit.address(20, keep)
         together = builder.icmp_signed("!=", narrow, _I64(0))
+        learns = builder.icmp_signed(">", best_stride, _I64(0))
         keeps = builder.icmp_signed(">", keep_stride, _I64(0))
         potential = emit.variable(emit.load(here, element, LANES))
         with cgutils.for_range(builder, steps, intp=_I64) as loop:
@@ -256,8 +275,11 @@ def gather_fire_(
             spikes_now = builder.bitcast(fires, _I64)
             builder.store(spikes_now, builder.gep(spikes, [builder.mul(step, stride)]))
             someone = builder.icmp_unsigned("!=", spikes_now, _I64(0))
-            with builder.if_then(builder.and_(keeps, someone)):
-                emit.store(after, builder.gep(residual, [builder.mul(step, keep_stride)]))
+            with builder.if_then(builder.and_(learns, someone)):
+                most = emit.largest(fires, after, emit.lowest(element))
+                builder.store(most, builder.gep(highest, [builder.mul(step, best_stride)]))
+                with builder.if_then(keeps):
+                    emit.store(after, builder.gep(residual, [builder.mul(step, keep_stride)]))
         emit.store(builder.load(potential), here)
         return context.get_dummy_value()
 
@@ -348,18 +370,12 @@ def add_bits_(typing_context: Any, counts: Any, first: Any, mask: Any) -> _Code:
 def largest(typing_context: Any, values: Any, first: Any, mask: Any, low: Any) -> _Code:
     """Return the largest of the values whose bit is set; see `_plain.py`."""
     signature = values.dtype(values, _SIZE, types.uint64, values.dtype)
-    element = _ELEMENTS[values.dtype]
-    name = {"float": "fmax.v64f32", "i32": "smax.v64i32", "i64": "smax.v64i64"}[str(element)]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
-        vector = ir.VectorType(element, LANES)
         bits = builder.bitcast(arguments[2], ir.VectorType(_BIT, LANES))
-        some = emit.load(emit.address(0, arguments[1]), element, LANES)
-        reduce = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(element, [vector]), f"llvm.vector.reduce.{name}"
-        )
-        return builder.call(reduce, [builder.select(bits, some, emit.splat(arguments[3], LANES))])
+        some = emit.load(emit.address(0, arguments[1]), _ELEMENTS[values.dtype], LANES)
+        return emit.largest(bits, some, arguments[3])
 
     return signature, generate
 

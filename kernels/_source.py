@@ -5,7 +5,7 @@ does so once more within each of its callers, and theirs. Of a part, which nothi
 last is needed: that saves half of the time to compile.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from numba.core import compiler
 from numba.core.codegen import JITCodeLibrary
@@ -19,13 +19,12 @@ class _NoEnvironment:
 
 
 class SourceLibrary(JITCodeLibrary):
-    """LLVM code of a function and of all that it calls, neither optimised as a whole nor made machine code."""
+    """LLVM code of a function and of all that it calls, not optimised as a whole, and no machine code."""
 
     codegen = _NoEnvironment()
 
     def finalize(self) -> None:
         """Gather the code of what is called; Numba's own goes on to optimise and to compile it."""
-        self._raise_if_finalized()
         for library in dict.fromkeys(self._linking_libraries):
             self._reload_init.update(library._reload_init)
             self._final_module.link_in(library._get_module_for_linking(), preserve=True)
@@ -33,8 +32,12 @@ class SourceLibrary(JITCodeLibrary):
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return 0: there is nothing to be called."""
-        self._ensure_finalized()
+        if not self._finalized:
+            self.finalize()
         return 0
+
+
+_LIBRARY: Final[Any] = SourceLibrary
 
 
 class SourceCompiler(compiler.Compiler):
@@ -43,6 +46,6 @@ class SourceCompiler(compiler.Compiler):
     def define_pipelines(self) -> list[Any]:
         """Return the passes."""
         codegen = self.state.targetctx.codegen()
-        self.state.library = SourceLibrary(codegen, self.state.func_id.func_qualname)
-        passes: list[Any] = super().define_pipelines()
+        self.state.library = _LIBRARY(codegen, self.state.func_id.func_qualname)
+        passes: list[Any] = compiler.Compiler.define_pipelines(self)
         return passes

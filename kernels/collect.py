@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sleepdefense.kernels._jit import kernel
 from sleepdefense.kernels._lanes import LANES
-from sleepdefense.kernels.fused import Rule, Tally, Trace
+from sleepdefense.kernels.fused import Rule, Trace
 from sleepdefense.kernels.learn import EVERYBODY
 from sleepdefense.kernels.pack import (
     CHANNELS,
@@ -27,9 +26,9 @@ from sleepdefense.kernels.pack import (
     STRIDE_H,
     STRIDE_W,
     WIDTH,
-    WORDS,
     PackedChain,
 )
+from sleepdefense.kernels.tally import Tally, settle_
 
 
 class SleepRecord(NamedTuple):
@@ -52,76 +51,52 @@ class SleepRecord(NamedTuple):
     """Per layer (image, feature, height, width), after the last step; only if asked for."""
 
 
-@kernel
-def _sum_hits_(
-    paired: NDArray[np.int32],
-    winner_count: NDArray[np.int64],
-    hits: NDArray[np.int32],
-    shape: NDArray[np.int64],
-    depress_outside: bool,
-) -> None:
-    """Count how often each synapse of a feature was potentiated or depressed: paired (feature, ky, kx).
+def _sum_hits(
+    hits: NDArray[np.int32], shape: NDArray[np.int64], *, depress_outside: bool
+) -> NDArray[np.int32]:
+    """Count how often each synapse of a feature was potentiated or depressed: (feature, kernel_h, kernel_w).
 
-    A neuron that learned did so with every synapse that lies inside, or (`depress_outside`) with all.
+    A neuron that learned did so with every synapse that lies inside, or (`depress_outside`) with all. `hits`
+    is (row, column, feature).
     """
-    lanes = shape[OUT_WORDS] * LANES
-    for row in range(shape[OUT_HEIGHT]):
-        for column in range(shape[OUT_WIDTH]):
-            at = shape[FIRST_HIT] + (row * shape[OUT_WIDTH] + column) * lanes
-            for feature in range(shape[FEATURES]):
-                count = hits[at + feature]
-                if count == 0:
-                    continue
-                winner_count[feature] += count
-                for ky in range(shape[KERNEL_H]):
-                    y = row * shape[STRIDE_H] - shape[PADDING_H] + ky
-                    for kx in range(shape[KERNEL_W]):
-                        x = column * shape[STRIDE_W] - shape[PADDING_W] + kx
-                        inside = y >= 0 and y < shape[HEIGHT] and x >= 0 and x < shape[WIDTH]
-                        if inside or depress_outside:
-                            paired[feature, ky, kx] += count
+    kernel_h, kernel_w = int(shape[KERNEL_H]), int(shape[KERNEL_W])
+    paired = np.zeros((hits.shape[2], kernel_h, kernel_w), dtype=np.int32)
+    rows = np.arange(hits.shape[0]) * shape[STRIDE_H] - shape[PADDING_H]
+    columns = np.arange(hits.shape[1]) * shape[STRIDE_W] - shape[PADDING_W]
+    for ky in range(kernel_h):
+        inside = (rows + ky >= 0) & (rows + ky < shape[HEIGHT]) | depress_outside
+        by_column = hits[inside].sum(axis=0, dtype=np.int32)
+        for kx in range(kernel_w):
+            inside = (columns + kx >= 0) & (columns + kx < shape[WIDTH]) | depress_outside
+            paired[:, ky, kx] = by_column[inside].sum(axis=0, dtype=np.int32)
+    return paired
 
 
-@kernel
-def _unpack_(
-    plus: NDArray[np.int32],
-    minus: NDArray[np.int32],
-    potentiation: NDArray[np.int32],
-    paired: NDArray[np.int32],
-    winner_count: NDArray[np.int64],
-    shape: NDArray[np.int64],
-    by_block: bool,
-) -> None:
-    """Write the counts of the features that learned: minus = paired - plus, (feature, channel, ky, kx)."""
-    rows = shape[NUM_ROWS]
-    for feature in range(shape[FEATURES]):
-        if winner_count[feature] == 0:
-            continue
-        if by_block:
-            begin = shape[FIRST_COUNT] + feature // LANES * LANES * rows + feature % LANES
-            stride = np.int64(LANES)
-        else:
-            begin = shape[FIRST_COUNT] + feature * rows
-            stride = np.int64(1)
-        for ky in range(shape[KERNEL_H]):
-            for kx in range(shape[KERNEL_W]):
-                at = (ky * shape[KERNEL_W] + kx) * shape[WORDS] * LANES
-                for channel in range(shape[CHANNELS]):
-                    count = potentiation[begin + (at + channel) * stride]
-                    plus[feature, channel, ky, kx] = count
-                    minus[feature, channel, ky, kx] = paired[feature, ky, kx] - count
+def _own_counts(
+    potentiation: NDArray[np.int32], shape: NDArray[np.int64], *, by_block: bool
+) -> NDArray[np.int32]:
+    """Return a view of a layer's counts, (feature, kernel_h, kernel_w, channel).
+
+    Or, where everybody learns, (block, kernel_h, kernel_w, channel, feature of the block).
+    """
+    begin, blocks, rows = int(shape[FIRST_COUNT]), int(shape[OUT_WORDS]), int(shape[NUM_ROWS])
+    counts = potentiation[begin : begin + blocks * LANES * rows]
+    kernel = int(shape[KERNEL_H]), int(shape[KERNEL_W])
+    if by_block:
+        return counts.reshape(blocks, *kernel, -1, LANES)
+    return counts.reshape(blocks * LANES, *kernel, -1)
 
 
-@kernel
-def _forget_(
-    potentiation: NDArray[np.int32], winner_count: NDArray[np.int64], shape: NDArray[np.int64]
-) -> None:
-    """Set back the counts of the features that won."""
-    for feature in range(shape[FEATURES]):
-        if winner_count[feature] > 0:
-            begin = shape[FIRST_COUNT] + feature * shape[NUM_ROWS]
-            for i in range(begin, begin + shape[NUM_ROWS]):
-                potentiation[i] = 0
+def _unpack(
+    potentiation: NDArray[np.int32], shape: NDArray[np.int64], features: NDArray[np.int64], *, by_block: bool
+) -> NDArray[np.int32]:
+    """Return the counts of some features, (feature, channel, kernel_h, kernel_w)."""
+    counts, channels = _own_counts(potentiation, shape, by_block=by_block), int(shape[CHANNELS])
+    if by_block:
+        own = counts[features // LANES, :, :, :channels, features % LANES]
+    else:
+        own = counts[features, :, :, :channels]
+    return own.transpose(0, 3, 1, 2)
 
 
 def forget_(tally: Tally, chain: PackedChain, rule: Rule, winner_counts: Sequence[NDArray[np.int64]]) -> None:
@@ -130,22 +105,10 @@ def forget_(tally: Tally, chain: PackedChain, rule: Rule, winner_counts: Sequenc
         tally.potentiation[:] = 0
     else:
         for shape, winner_count in zip(chain.table, winner_counts, strict=True):
-            _forget_(tally.potentiation, winner_count, shape)
+            counts = _own_counts(tally.potentiation, shape, by_block=False)
+            counts[np.flatnonzero(winner_count)] = 0
     tally.hits[:] = 0
     tally.spike_count[:] = 0
-
-
-def empty_tally(chain: PackedChain, rule: Rule) -> Tally:
-    """Begin to count; nothing is reserved where nobody learns."""
-    last = chain.table[-1]
-    learns = bool(np.any(rule.k))
-    neurons = last[FIRST_HIT] + last[OUT_HEIGHT] * last[OUT_WIDTH] * last[OUT_WORDS] * LANES
-    weights = last[FIRST_COUNT] + last[OUT_WORDS] * LANES * last[NUM_ROWS]
-    return Tally(
-        potentiation=np.zeros(int(weights) if learns else 0, dtype=np.int32),
-        hits=np.zeros(int(neurons) if learns else 0, dtype=np.int32),
-        spike_count=np.zeros(len(chain.table), dtype=np.int64),
-    )
 
 
 def _counts(tally: Tally) -> tuple[NDArray[Any], ...]:
@@ -162,7 +125,9 @@ def collect(
     depress_outside: bool,
 ) -> SleepRecord:
     """Sum what the workers counted, and give each layer its own arrays again."""
-    total = tallies[0]
+    total, by_block = tallies[0], rule.mode == EVERYBODY
+    for tally in tallies:
+        settle_(tally, chain.table)
     for other in tallies[1:]:
         for counts, more in zip(_counts(total), _counts(other), strict=True):
             counts += more
@@ -172,19 +137,22 @@ def collect(
     for shape, k in zip(chain.table, rule.k, strict=True):
         num_features, channels = int(shape[FEATURES]), int(shape[CHANNELS])
         kernel_size = int(shape[KERNEL_H]), int(shape[KERNEL_W])
+        size = num_features, int(shape[OUT_HEIGHT]), int(shape[OUT_WIDTH])
         learners = num_features if k else 0
         winner_count = np.zeros(num_features, dtype=np.int64)
-        paired = np.zeros((learners, *kernel_size), dtype=np.int32)
         plus.append(np.zeros((learners, channels, *kernel_size), dtype=np.int32))
         minus.append(np.zeros((learners, channels, *kernel_size), dtype=np.int32))
         if k:
-            _sum_hits_(paired, winner_count, total.hits, shape, depress_outside)
-            _unpack_(
-                plus[-1], minus[-1], total.potentiation, paired, winner_count, shape, rule.mode == EVERYBODY
-            )
+            begin, lanes = int(shape[FIRST_HIT]), int(shape[OUT_WORDS]) * LANES
+            hits = total.hits[begin : begin + size[1] * size[2] * lanes]
+            hits = hits.reshape(*size[1:], lanes)[:, :, :num_features]
+            winner_count = hits.sum(axis=(0, 1), dtype=np.int64)
+            paired = _sum_hits(hits, shape, depress_outside=depress_outside)
+            some = np.flatnonzero(winner_count)
+            plus[-1][some] = _unpack(total.potentiation, shape, some, by_block=by_block)
+            minus[-1][some] = paired[some][:, None] - plus[-1][some]
         winner_counts.append(winner_count)
         if trace.record:
-            size = num_features, int(shape[OUT_HEIGHT]), int(shape[OUT_WIDTH])
             last = first + int(np.prod(size)) * num_images
             train = trace.spikes[first * num_steps : last * num_steps]
             spikes.append(train.reshape(num_steps, num_images, *size))

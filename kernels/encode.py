@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._checks import check_array, check_integer
-from sleepdefense.kernels._jit import Integer, kernel
+from sleepdefense.kernels._jit import Integer, kernel, part
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, odd: the increment of splitmix64
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -16,7 +16,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
-@kernel
+@part
 def _splitmix64(state: np.uint64) -> np.uint64:
     """Mix 64 bits (Steele, Lea and Flood 2014)."""
     z = state + _GOLDEN
@@ -25,20 +25,20 @@ def _splitmix64(state: np.uint64) -> np.uint64:
     return z ^ (z >> np.uint64(31))
 
 
-@kernel
+@part
 def _image_key(seed: np.uint64, index: Integer) -> np.uint64:
     """Give each (seed, image) a stream of its own."""
     return _splitmix64(seed * _GOLDEN + np.uint64(index))
 
 
-@kernel
+@part
 def _spike_bounds_(bound: NDArray[np.uint64], image: NDArray[np.float32]) -> None:
     """Turn intensities p into the numbers rint(p * 2**32) below which a 32-bit draw is a spike."""
     for pixel in range(image.size):
         bound[pixel] = np.uint64(np.rint(np.float64(image[pixel]) * 4294967296.0))
 
 
-@kernel
+@part
 def _draw_spikes_(
     spikes: NDArray[np.uint8], bound: NDArray[np.uint64], key: np.uint64, step: Integer
 ) -> None:

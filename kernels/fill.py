@@ -136,26 +136,20 @@ def _pack_weights_(
                     packed[at + channel * LANES] = weight[feature, channel, ky, kx] // unit - least
 
 
-@kernel
 def _pack_patterns_(
     table: NDArray[Any],
     weight: NDArray[np.int32],
     features: NDArray[np.int64],
     row: NDArray[np.int64],
-    unit: Integer,
+    unit: int,
 ) -> None:
     """Write, for each channel, kernel row and group of pixels, the sums of all patterns."""
-    kernel_w = row[KERNEL_W]
-    for i in range(features.size):
-        feature = features[i]
-        at = feature // LANES * row[NUM_PATTERNS] * LANES + feature % LANES
-        for channel in range(row[CHANNELS]):
-            for ky in range(row[KERNEL_H]):
-                for first in range(0, kernel_w, PATTERN_BITS):
-                    for pattern in range(1 << PATTERN_BITS):
-                        total = np.int64(0)
-                        for bit in range(min(np.int64(PATTERN_BITS), kernel_w - first)):
-                            if (pattern >> bit) & 1:
-                                total += weight[feature, channel, ky, first + bit] // unit
-                        table[at] = total
-                        at += LANES
+    kernel_w = int(row[KERNEL_W])
+    patterns = np.arange(1 << PATTERN_BITS)
+    bits = patterns >> np.arange(PATTERN_BITS)[:, None] & 1  # (bit, pattern)
+    filled = -(-kernel_w // PATTERN_BITS) * PATTERN_BITS
+    padded = np.zeros((len(features), *weight.shape[1:3], filled), dtype=np.int64)
+    padded[..., :kernel_w] = weight[features] // unit
+    sums = padded.reshape(len(features), -1, PATTERN_BITS) @ bits  # (feature, group, pattern)
+    rows = table.reshape(-1, int(row[NUM_PATTERNS]), LANES)
+    rows[features // LANES, :, features % LANES] = sums.reshape(len(features), -1)

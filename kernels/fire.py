@@ -34,6 +34,7 @@ from sleepdefense.kernels.pack import (
     WORDS,
 )
 from sleepdefense.kernels.patterns import join_patterns_, list_patterns_
+from sleepdefense.kernels.recall import ALL_POTENTIALS, NO_POTENTIALS
 
 _SILENCE = np.uint64(0)
 
@@ -42,6 +43,7 @@ _SILENCE = np.uint64(0)
 def _fire_tile_(
     membrane: NDArray[Any],
     mask: NDArray[np.uint64],
+    top: NDArray[Any],
     kept: NDArray[Any],
     rows: NDArray[np.int32],
     ends: NDArray[np.int32],
@@ -68,7 +70,9 @@ def _fire_tile_(
     first_mask = shape[FIRST_MASK] * chunk + first_step * stride
     before = shape[FIRST_MASK] * chunk + ((first_step if first_step > 0 else chunk) - 1) * stride
     first_feature, first_neuron = shape[FIRST_FEATURE] + block * LANES, shape[FIRST_NEURON]
-    is_free, kept_stride = shape[HAS_BIAS] == 0, keeps * stride * LANES
+    is_free = shape[HAS_BIAS] == 0
+    top_stride = stride if keeps != NO_POTENTIALS else np.int64(0)
+    kept_stride = stride * LANES if keeps == ALL_POTENTIALS else np.int64(0)
     entry = np.int64(0)
     for position in range(tile[0], tile[1]):
         at = position * blocks + block
@@ -94,6 +98,9 @@ def _fire_tile_(
                 mask,
                 first_mask + at,
                 stride,
+                top,
+                at,
+                top_stride,
                 kept,
                 at * LANES,
                 kept_stride,
@@ -105,6 +112,7 @@ def _fire_tile_(
 def fire_patterns_(
     membrane: NDArray[Any],
     mask: NDArray[np.uint64],
+    top: NDArray[Any],
     kept: NDArray[Any],
     rows: NDArray[np.int32],
     ends: NDArray[np.int32],
@@ -120,7 +128,7 @@ def fire_patterns_(
 ) -> None:
     """Let the first layer fire, by sums looked up in `table`.
 
-    `span` is (first step in the chunk, number of steps, length of a chunk, 1 to keep the potentials).
+    `span` is (first step in the chunk, number of steps, length of a chunk, which potentials to keep).
     """
     num_positions, num_patterns = shape[OUT_HEIGHT] * shape[OUT_WIDTH], shape[NUM_PATTERNS]
     join_patterns_(joined, pattern, span[0], span[1])
@@ -132,6 +140,7 @@ def fire_patterns_(
             _fire_tile_(
                 membrane,
                 mask,
+                top,
                 kept,
                 rows,
                 ends,
@@ -203,6 +212,7 @@ def tile_room(rows: NDArray[np.int32], shape: NDArray[np.int64], num_steps: Inte
 def fire_lists_(
     membrane: NDArray[Any],
     mask: NDArray[np.uint64],
+    top: NDArray[Any],
     kept: NDArray[Any],
     rows: NDArray[np.int32],
     ends: NDArray[np.int32],
@@ -231,6 +241,7 @@ def fire_lists_(
             _fire_tile_(
                 membrane,
                 mask,
+                top,
                 kept,
                 rows,
                 ends,

@@ -12,7 +12,7 @@ from sleepdefense.kernels._jit import Integer, kernel, part
 from sleepdefense.kernels._lanes import LANES, count_bits
 from sleepdefense.kernels.encode import _draw_spikes_, _image_key, _spike_bounds_
 from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, steps_at_once
-from sleepdefense.kernels.learn import EVERYBODY, ONCE, can_learn, learn_chunk_
+from sleepdefense.kernels.learn import EVERYBODY, ONCE, can_learn, free_all_, learn_chunk_
 from sleepdefense.kernels.pack import (
     CHANNELS,
     FEATURES,
@@ -29,9 +29,12 @@ from sleepdefense.kernels.pack import (
     PackedChain,
 )
 from sleepdefense.kernels.patterns import read_patterns_
+from sleepdefense.kernels.recall import ALL_POTENTIALS, BEST_POTENTIALS, NO_POTENTIALS, Past
+from sleepdefense.kernels.tally import Tally
 from sleepdefense.kernels.workspace import CHUNK, Workspace
 
 _ONE = np.uint64(1)
+_NOTHING = np.uint64(0)
 
 
 class Rule(NamedTuple):
@@ -44,17 +47,6 @@ class Rule(NamedTuple):
     radius: NDArray[np.int64]
     """(layer,)."""
     as_printed: bool
-
-
-class Tally(NamedTuple):
-    """What one worker has counted so far."""
-
-    potentiation: NDArray[np.int32]
-    """Per layer: see `pairings.py`."""
-    hits: NDArray[np.int32]
-    """Per layer (row, column, feature): how often this neuron learned."""
-    spike_count: NDArray[np.int64]
-    """(layer,)."""
 
 
 class Trace(NamedTuple):
@@ -84,7 +76,8 @@ def draw_chunk_(
     """Draw the input spikes of a chunk: as patterns for the first layer's table, and as masks."""
     num_pixels, num_words = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH], shape[WORDS]
     channels, has_patterns = shape[CHANNELS], shape[NUM_PATTERNS] > 0
-    mask[: num_steps * num_pixels * num_words] = np.uint64(0)
+    for i in range(num_steps * num_pixels * num_words):
+        mask[i] = _NOTHING
     for step in range(num_steps):
         _draw_spikes_(pixel, bound, key, first + step)
         if has_patterns:
@@ -150,12 +143,23 @@ def _trace_membranes_(
 
 
 @part
-def _silence_(mask: NDArray[np.uint64], table: NDArray[np.int64]) -> None:
-    """Forget the last step of a chunk, which is what the first one of the next looks back on."""
+def begin_image_(work: Workspace, table: NDArray[np.int64]) -> None:
+    """Discharge and silence all neurons, and lift the inhibition.
+
+    Of the masks, only the last step of a chunk: what the first one of the next looks back on.
+    """
+    for i in range(work.membrane.size):
+        work.membrane[i] = 0
+    for i in range(work.seen.size):
+        work.seen[i] = _NOTHING
     for layer in range(table.shape[0]):
-        hidden = table[layer, OUT_HEIGHT] * table[layer, OUT_WIDTH] * table[layer, OUT_WORDS]
-        last = table[layer, FIRST_MASK] * CHUNK + (CHUNK - 1) * hidden
-        mask[last : last + hidden] = np.uint64(0)
+        shape = table[layer]
+        hidden = shape[OUT_HEIGHT] * shape[OUT_WIDTH] * shape[OUT_WORDS]
+        last = shape[FIRST_MASK] * CHUNK + (CHUNK - 1) * hidden
+        for i in range(last, last + hidden):
+            work.mask[i] = _NOTHING
+        free_all_(work.used[layer], work.blocked[layer], shape)
+        work.num_winners[layer] = 0
 
 
 @kernel
@@ -175,27 +179,22 @@ def sleep_images_(
 ) -> None:
     """Present images [first_image, last_image), (image, pixel), and add to the tally.
 
-    While a layer learns, potentials are kept, of as many steps as there is room for. `low` holds one number,
-    below all membranes.
+    While a layer learns, potentials are kept, of as many steps as there is room for; see `recall.py`. `low`
+    holds one number, below all membranes.
     """
     table, weight, sums, lows, bias, threshold = chain
     pixel, bound, pattern, joined = work.pixel, work.bound, work.pattern, work.joined
-    membrane, mask, seen, kept = work.membrane, work.mask, work.seen, work.kept
+    membrane, mask, top, kept = work.membrane, work.mask, work.top, work.kept
     codes, starts, totals = work.codes, work.starts, work.totals
     rows, ends, counts = work.rows, work.ends, work.counts
     best, used, blocked = work.best, work.used, work.blocked
     winner, num_winners, bits = work.winner, work.num_winners, work.byte_bits
-    potentiation, hits, spike_count = tally
     all_winners, all_spikes, all_membranes, records = trace
     mode, k, radius, as_printed = rule
     num_images = all_winners.shape[0]
+    past = Past(top, kept, membrane, mask, pattern, joined.size, sums, bias, threshold)
     for image in range(first_image, last_image):
-        membrane[:] = 0
-        _silence_(mask, table)
-        seen[:] = np.uint64(0)
-        used[:] = np.uint64(0)
-        blocked[:] = False
-        num_winners[:] = 0
+        begin_image_(work, table)
         _spike_bounds_(bound, images[image])
         key = _image_key(seed, index[image])
         for first in range(0, num_steps, CHUNK):
@@ -208,33 +207,35 @@ def sleep_images_(
                 step = np.int64(0)
                 while step < steps:
                     learns = can_learn(num_winners[layer], blocked[layer], mode, k[layer], shape)
-                    keeps = np.int64(learns and mode != EVERYBODY)
-                    now: Integer = steps - step
-                    if keeps > 0:
-                        now = min(now, kept.size // (hidden * LANES))
                     has_patterns = layer == 0 and shape[NUM_PATTERNS] > 0
+                    keeps: Integer = np.int64(NO_POTENTIALS)
+                    now: Integer = steps - step
+                    if learns and mode != EVERYBODY:
+                        keeps = np.int64(BEST_POTENTIALS if has_patterns else ALL_POTENTIALS)
+                    if keeps == ALL_POTENTIALS:
+                        now = min(now, kept.size // (hidden * LANES))
                     if not has_patterns:
                         now = steps_at_once(codes, mask, shape, step, now, np.int64(CHUNK))
                     span = (step, now, np.int64(CHUNK), keeps)
                     if has_patterns:
                         fire_patterns_(
-                            membrane, mask, kept, rows, ends, counts, pattern, joined, sums, lows, bias,
-                            threshold, shape, span,
+                            membrane, mask, top, kept, rows, ends, counts, pattern, joined, sums, lows,
+                            bias, threshold, shape, span,
                         )  # fmt: skip
                     else:
                         list_chunk_(codes, starts, mask, bits, shape, span)
                         fire_lists_(
-                            membrane, mask, kept, rows, ends, counts, codes, starts, totals, weight, lows,
-                            bias, threshold, shape, span,
+                            membrane, mask, top, kept, rows, ends, counts, codes, starts, totals, weight,
+                            lows, bias, threshold, shape, span,
                         )  # fmt: skip
                     if learns:
                         num_winners[layer] = learn_chunk_(
-                            winner[layer], num_winners[layer], used[layer], blocked[layer], best,
-                            kept, mask, seen, potentiation, hits, shape, mode, k[layer],
-                            radius[layer], as_printed, span, first + step, low[0],
+                            winner[layer], num_winners[layer], used[layer], blocked[layer], best, past,
+                            work.seen, tally, shape, mode, k[layer], radius[layer], as_printed, span,
+                            first + step, low[0],
                         )  # fmt: skip
                     step += now
-                spike_count[layer] += _count_spikes(mask, shape[FIRST_MASK] * CHUNK, steps * hidden)
+                tally.spike_count[layer] += _count_spikes(mask, shape[FIRST_MASK] * CHUNK, steps * hidden)
                 if records:
                     size = shape[FEATURES] * shape[OUT_HEIGHT] * shape[OUT_WIDTH]
                     begin = traced + (first * num_images + image) * size

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from sleepdefense.kernels._checks import LARGEST_STEP, check_array, check_integer
 from sleepdefense.kernels.chain import ChainLayer, chain_shapes
-from sleepdefense.kernels.collect import SleepRecord, collect, empty_tally, forget_
+from sleepdefense.kernels.collect import SleepRecord, collect, forget_
 from sleepdefense.kernels.encode import check_images
 from sleepdefense.kernels.extent import WeightType, choose_numbers, extent_of, measure_
 from sleepdefense.kernels.fill import pack_chain, pack_features_
-from sleepdefense.kernels.fused import Rule, Tally, Trace, sleep_images_
+from sleepdefense.kernels.fused import Rule, Trace, sleep_images_
 from sleepdefense.kernels.learn import EVERY_STEP, EVERYBODY, ONCE
 from sleepdefense.kernels.pack import PackedChain
+from sleepdefense.kernels.tally import Tally, empty_tally
 from sleepdefense.kernels.workspace import Workspace, make_workspace, size_of
 
 Competition = Literal["image", "step", "none"]
@@ -220,9 +221,9 @@ class Sleeper:
     def _take_tally(self, chain: PackedChain, rule: Rule) -> Tally:
         """Take an empty tally, or make one."""
         try:
-            return self._tallies.pop() if np.any(rule.k) else empty_tally(chain, rule)
+            return self._tallies.pop() if np.any(rule.k) else empty_tally(chain, learns=False)
         except IndexError:
-            return empty_tally(chain, rule)
+            return empty_tally(chain, learns=True)
 
     def _borrow(self, chain: PackedChain, most_winners: int, *, learns: bool) -> Workspace:
         """Take a workspace that is free, or make one."""

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._jit import Integer, part
-from sleepdefense.kernels._lanes import LANES
 from sleepdefense.kernels.compete import compete_
 from sleepdefense.kernels.pack import (
     FEATURES,
@@ -20,6 +19,8 @@ from sleepdefense.kernels.pack import (
     WORDS,
 )
 from sleepdefense.kernels.pairings import count_everybody_, count_winners_, note_visible_
+from sleepdefense.kernels.recall import Past
+from sleepdefense.kernels.tally import Tally
 
 ONCE: Final = 0  # winners of an image
 EVERY_STEP: Final = 1  # winners of a step
@@ -46,17 +47,24 @@ def can_learn(
 
 
 @part
+def free_all_(used: NDArray[np.uint64], blocked: NDArray[np.bool_], shape: NDArray[np.int64]) -> None:
+    """Lift the inhibition of a layer."""
+    for word in range(shape[OUT_WORDS]):
+        used[word] = np.uint64(0)
+    for position in range(shape[OUT_HEIGHT] * shape[OUT_WIDTH]):
+        blocked[position] = False
+
+
+@part
 def learn_chunk_(
     winner: NDArray[np.int32],
     num_winners: Integer,
     used: NDArray[np.uint64],
     blocked: NDArray[np.bool_],
     best: NDArray[Any],
-    kept: NDArray[Any],
-    mask: NDArray[np.uint64],
+    past: Past,
     seen: NDArray[np.uint64],
-    potentiation: NDArray[np.int32],
-    hits: NDArray[np.int32],
+    tally: Tally,
     shape: NDArray[np.int64],
     mode: Integer,
     k: Integer,
@@ -71,9 +79,10 @@ def learn_chunk_(
     Winners of an image are found step by step: a neuron that fired earlier and did not win is inhibited for
     good, or k was reached; so whoever can still win fires for the first time.
 
-    `span` is (first step in the chunk, number of steps, length of a chunk, whether potentials are kept);
+    `span` is (first step in the chunk, number of steps, length of a chunk, which potentials are kept);
     `first` is the first step of the span in the image.
     """
+    mask = past.mask
     source = shape[SOURCE_HEIGHT] * shape[SOURCE_WIDTH] * shape[WORDS]
     hidden = shape[OUT_HEIGHT] * shape[OUT_WIDTH] * shape[OUT_WORDS]
     visible = shape[FIRST_SOURCE] * span[2] + span[0] * source
@@ -82,32 +91,18 @@ def learn_chunk_(
     for step in range(span[1]):
         if mode == EVERYBODY:
             note_visible_(seen, mask, visible, shape, forgets)
-            count_everybody_(potentiation, hits, seen, mask, masks, shape)
+            count_everybody_(tally, seen, mask, masks, shape)
         elif mode == EVERY_STEP or can_learn(num_winners, blocked, mode, k, shape):
             if mode == EVERY_STEP:
                 num_winners = np.int64(0)
-                used[:] = np.uint64(0)
-                blocked[:] = False
+                free_all_(used, blocked, shape)
             before = num_winners
             num_winners = compete_(
-                winner,
-                before,
-                most,
-                radius,
-                first + step,
-                mask,
-                masks,
-                kept,
-                step * hidden * LANES,
-                used,
-                blocked,
-                best,
-                shape,
-                low,
+                winner, before, most, radius, past, used, blocked, best, shape, span, step, first, low
             )
             if not as_printed:
                 note_visible_(seen, mask, visible, shape, forgets)
-            count_winners_(potentiation, hits, seen, winner, before, num_winners, shape, as_printed)
+            count_winners_(tally, seen, winner, before, num_winners, shape, as_printed)
             if as_printed:  # potentiated is who spikes now, later or never: who has not spiked before
                 note_visible_(seen, mask, visible, shape, forgets)
         visible += source

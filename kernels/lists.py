@@ -139,7 +139,8 @@ def add_starts_(
 ) -> None:
     """Add up the starts of some steps: where these do not grow, no unit spikes in any of them."""
     size = (shape[HEIGHT] + 2 * shape[PADDING_H]) * (shape[WIDTH] + 2 * shape[PADDING_W] + 1)
-    totals[:size] = 0
+    for i in range(size):
+        totals[i] = 0
     for step in range(num_steps):
         for i in range(size):
             totals[i] += starts[step * stride + i]

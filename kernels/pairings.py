@@ -30,6 +30,7 @@ from sleepdefense.kernels.pack import (
     WIDTH,
     WORDS,
 )
+from sleepdefense.kernels.tally import Tally, add_words_, first_digit, note_winner_
 
 _NOBODY = np.uint64(0)
 _ONE = np.uint64(1)
@@ -65,8 +66,7 @@ def note_visible_(
 
 @part
 def count_winners_(
-    potentiation: NDArray[np.int32],
-    hits: NDArray[np.int32],
+    tally: Tally,
     seen: NDArray[np.uint64],
     winner: NDArray[np.int32],
     first: Integer,
@@ -78,28 +78,25 @@ def count_winners_(
 
     potentiation is (feature, kernel_h, kernel_w, channel), flat; hits (row, column, feature).
     """
-    num_words = shape[WORDS]
+    num_words, kernel_w = shape[WORDS], shape[KERNEL_W]
     for i in range(first, last):
         feature, row, column = np.int64(winner[i, 0]), np.int64(winner[i, 1]), np.int64(winner[i, 2])
         position = row * shape[OUT_WIDTH] + column
-        hits[shape[FIRST_HIT] + position * shape[OUT_WORDS] * LANES + feature] += 1
-        at = shape[FIRST_COUNT] + feature * shape[NUM_ROWS]
-        for ky in range(shape[KERNEL_H]):
-            y = row * shape[STRIDE_H] - shape[PADDING_H] + ky
-            for kx in range(shape[KERNEL_W]):
-                x = column * shape[STRIDE_W] - shape[PADDING_W] + kx
-                if y >= 0 and y < shape[HEIGHT] and x >= 0 and x < shape[WIDTH]:
-                    unit = shape[FIRST_SEEN] + (y * shape[WIDTH] + x) * num_words
-                    for word in range(num_words):
-                        bits = seen[unit + word]
-                        add_bits_(potentiation, at + word * LANES, ~bits if inverts else bits)
-                at += num_words * LANES
+        tally.hits[shape[FIRST_HIT] + position * shape[OUT_WORDS] * LANES + feature] += 1
+        top, left = row * shape[STRIDE_H] - shape[PADDING_H], column * shape[STRIDE_W] - shape[PADDING_W]
+        begin, end = max(np.int64(0), -left), min(kernel_w, shape[WIDTH] - left)  # what lies inside
+        place = first_digit(shape, feature) + begin * num_words
+        for y in range(top, top + shape[KERNEL_H]):
+            if y >= 0 and y < shape[HEIGHT]:
+                unit = shape[FIRST_SEEN] + (y * shape[WIDTH] + left + begin) * num_words
+                add_words_(tally, place, seen, unit, (end - begin) * num_words, shape, inverts)
+            place += kernel_w * num_words
+        note_winner_(tally, feature, shape)
 
 
 @part
 def count_everybody_(
-    potentiation: NDArray[np.int32],
-    hits: NDArray[np.int32],
+    tally: Tally,
     seen: NDArray[np.uint64],
     mask: NDArray[np.uint64],
     first_mask: Integer,
@@ -117,7 +114,7 @@ def count_everybody_(
             fires = mask[first_mask + position * blocks + block]
             if fires == _NOBODY:
                 continue
-            add_bits_(hits, shape[FIRST_HIT] + (position * blocks + block) * LANES, fires)
+            add_bits_(tally.hits, shape[FIRST_HIT] + (position * blocks + block) * LANES, fires)
             at = shape[FIRST_COUNT] + block * LANES * shape[NUM_ROWS]
             for ky in range(shape[KERNEL_H]):
                 y = row * shape[STRIDE_H] - shape[PADDING_H] + ky
@@ -129,6 +126,6 @@ def count_everybody_(
                             bits = seen[unit + word]
                             while bits != _NOBODY:
                                 row_at = at + (word * LANES + lowest_bit(bits)) * LANES
-                                add_bits_(potentiation, row_at, fires)
+                                add_bits_(tally.potentiation, row_at, fires)
                                 bits &= bits - _ONE
                     at += num_words * LANES * LANES

@@ -67,10 +67,36 @@ def join_patterns_(
 ) -> None:
     """Note which patterns are not empty in some of these steps."""
     size = joined.size
-    joined[:] = 0
+    for i in range(size):
+        joined[i] = 0
     for step in range(first_step, first_step + num_steps):
         for i in range(size):
             joined[i] |= pattern[step * size + i]
+
+
+@part
+def lookups_of(shape: NDArray[np.int64]) -> Integer:
+    """Return how many patterns of a channel a receptive field has."""
+    count: Integer = shape[KERNEL_H] * ((shape[KERNEL_W] + PATTERN_BITS - 1) // PATTERN_BITS)
+    return count
+
+
+@part
+def channel_patterns(shape: NDArray[np.int64]) -> Integer:
+    """Return how many patterns of an output column a channel has."""
+    groups = (shape[KERNEL_W] + PATTERN_BITS - 1) // PATTERN_BITS
+    count: Integer = (shape[HEIGHT] + 2 * shape[PADDING_H]) * groups
+    return count
+
+
+@part
+def corner_of(shape: NDArray[np.int64], position: Integer) -> Integer:
+    """Return the place of the first pattern of a position among those of a step."""
+    groups = (shape[KERNEL_W] + PATTERN_BITS - 1) // PATTERN_BITS
+    column_stride, row_stride = shape[CHANNELS] * channel_patterns(shape), shape[STRIDE_H] * groups
+    row, column = position // shape[OUT_WIDTH], position % shape[OUT_WIDTH]
+    place: Integer = row * row_stride + column * column_stride
+    return place
 
 
 @part
@@ -86,15 +112,12 @@ def list_patterns_(
     room: Integer,
 ) -> Integer:
     """List, for each position and step, the row of each pattern, or none if all are empty."""
-    groups = (shape[KERNEL_W] + PATTERN_BITS - 1) // PATTERN_BITS
-    channels, lookups, columns = shape[CHANNELS], shape[KERNEL_H] * groups, shape[OUT_WIDTH]
-    channel_stride = (shape[HEIGHT] + 2 * shape[PADDING_H]) * groups
-    column_stride, row_stride = channels * channel_stride, shape[STRIDE_H] * groups
-    num_positions, size = shape[OUT_HEIGHT] * columns, joined.size
+    channels, lookups, channel_stride = shape[CHANNELS], lookups_of(shape), channel_patterns(shape)
+    num_positions, size = shape[OUT_HEIGHT] * shape[OUT_WIDTH], joined.size
     entry, end = np.int64(0), np.int64(0)
     position = first_position
     while position < num_positions and end <= room:
-        corner = position // columns * row_stride + position % columns * column_stride
+        corner = corner_of(shape, position)
         some = np.uint8(0)
         for channel in range(channels):
             for i in range(lookups):

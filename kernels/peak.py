@@ -72,7 +72,7 @@ def _gather_(membrane: NDArray[Any], table: NDArray[Any], rows: NDArray[np.int32
     for _ in range(repeats):
         gather_fire_(
             membrane, zero, table, zero, rows, ends, counts, zero, steps, np.int64(1), bias[0], bias,
-            threshold, zero, mask, zero, np.int64(1), membrane, zero, zero,
+            threshold, zero, mask, zero, np.int64(1), membrane, zero, zero, membrane, zero, zero,
         )  # fmt: skip
 
 

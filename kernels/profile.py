@@ -15,7 +15,7 @@ from sleepdefense.kernels.encode import _image_key, _spike_bounds_, check_images
 from sleepdefense.kernels.extent import WeightType, choose_numbers, extent_of
 from sleepdefense.kernels.fill import pack_chain
 from sleepdefense.kernels.fire import fire_lists_, fire_patterns_, list_chunk_, steps_at_once, tile_room
-from sleepdefense.kernels.fused import draw_chunk_
+from sleepdefense.kernels.fused import begin_image_, draw_chunk_
 from sleepdefense.kernels.lists import add_starts_, list_tile_
 from sleepdefense.kernels.pack import (
     NUM_PATTERNS,
@@ -87,7 +87,7 @@ def profile_chain(
 
     def run_once() -> None:
         for image, number in zip(images, index, strict=True):
-            _begin_(work, image.ravel())
+            _begin_(work, chain, image.ravel())
             for first in range(0, num_steps, CHUNK):
                 steps = min(CHUNK, num_steps - first)
                 span = (np.int64(0), np.int64(steps), np.int64(CHUNK), np.int64(0))
@@ -133,10 +133,9 @@ def _call_overhead(work: Workspace, chain: PackedChain) -> float:
 
 
 @kernel
-def _begin_(work: Workspace, image: NDArray[np.float32]) -> None:
+def _begin_(work: Workspace, chain: PackedChain, image: NDArray[np.float32]) -> None:
     """Begin an image."""
-    work.membrane[:] = 0
-    work.mask[:] = np.uint64(0)
+    begin_image_(work, chain.table)
     _spike_bounds_(work.bound, image)
 
 
@@ -158,7 +157,8 @@ def _fire_first_(
 ) -> None:
     """Run the first layer."""
     fire_patterns_(
-        work.membrane, work.mask, work.kept, work.rows, work.ends, work.counts, work.pattern, work.joined,
+        work.membrane, work.mask, work.top, work.kept, work.rows, work.ends, work.counts,
+        work.pattern, work.joined,
         chain.pattern, chain.low, chain.bias, chain.threshold, chain.table[0], span,
     )  # fmt: skip
 
@@ -185,7 +185,8 @@ def _fire_(
 ) -> None:
     """Run a layer whose input is listed."""
     fire_lists_(
-        work.membrane, work.mask, work.kept, work.rows, work.ends, work.counts, work.codes, work.starts,
+        work.membrane, work.mask, work.top, work.kept, work.rows, work.ends, work.counts,
+        work.codes, work.starts,
         work.totals, chain.weight, chain.low, chain.bias, chain.threshold, chain.table[layer], span,
     )  # fmt: skip
 

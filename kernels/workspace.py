@@ -34,7 +34,7 @@ from sleepdefense.kernels.pack import (
 CHUNK: Final = 16
 """Steps that a layer runs before the next one does."""
 
-_KEPT: Final = 2**18 - 2**16  # potentials, of as many steps as fit: 768 KB
+_KEPT: Final = 2**17  # potentials, of as many steps as fit: 512 KB
 _ROWS: Final = 2**11  # rows of a tile, beyond what its last position needs
 _CODES: Final = 2**16  # spikes that are listed together, of as many steps as fit: 128 KB
 _NARROW: Final = 2**16  # codes of 16 bits
@@ -69,6 +69,8 @@ class Workspace(NamedTuple):
     """Where they end."""
     counts: NDArray[np.int32]
     """How long they are without what fills them up."""
+    top: NDArray[Any]
+    """(time, row, column, block): highest potential of those that fire, after the reset."""
     kept: NDArray[Any]
     """(time, neuron): potentials of one layer after the reset."""
     best: NDArray[Any]
@@ -100,7 +102,8 @@ def make_workspace(chain: PackedChain, most_winners: int, *, learns: bool) -> Wo
     num_pixels = int(first[CHANNELS] * first[SOURCE_HEIGHT] * first[SOURCE_WIDTH])
     groups = pattern_groups(int(first[KERNEL_W]))
     num_patterns = first[CHANNELS] * padded_h[0] * groups * first[OUT_WIDTH] if first[NUM_PATTERNS] else 0
-    most_neurons = int(np.max(positions * table[:, OUT_WORDS])) * LANES
+    hidden = positions * table[:, OUT_WORDS]
+    most_kept = max(_KEPT, *(np.append(hidden[lists], first[OUT_WORDS]) * LANES))
     codes = np.append((sources * LANES)[lists], 0)
     widest = np.append((padded_w * table[:, WORDS] * LANES)[lists], 0)
     entries = int(np.max(positions))
@@ -122,7 +125,8 @@ def make_workspace(chain: PackedChain, most_winners: int, *, learns: bool) -> Wo
         rows=np.empty(_ROWS + int(longest) + SLACK, dtype=np.int32),
         ends=np.zeros(entries * (CHUNK + 1) + 1, dtype=np.int32),
         counts=np.zeros(entries * (CHUNK + 1) + 1, dtype=np.int32),
-        kept=aligned(max(_KEPT, most_neurons) if learns else 0, number),
+        top=np.zeros(CHUNK * int(np.max(hidden)) if learns else 0, dtype=number),
+        kept=aligned(int(most_kept) if learns else 0, number),
         best=np.empty(-(-entries // LANES) * LANES, dtype=number),
         used=np.zeros((len(table), int(np.max(table[:, OUT_WORDS]))), dtype=np.uint64),
         blocked=np.zeros((len(table), entries), dtype=np.bool_),

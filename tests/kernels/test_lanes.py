@@ -86,11 +86,12 @@ def test_gather_fire_is_integrate_and_fire(operations, kind, data):
     before = rng.integers(-1000, 1000, LANES)
     bias, threshold = rng.integers(-50, 50, LANES), rng.integers(1, 100_000, LANES)
     membrane, kept = before.astype(number), np.zeros(num_steps * LANES, dtype=number)
+    top = np.zeros(2 * num_steps + 1, dtype=number)
     fired = np.zeros(2 * num_steps + 1, dtype=np.uint64)
     operations["gather_fire_"](
         membrane, 0, packed.ravel(), 0, rows, np.array(ends, dtype=np.int32),
         np.array([len(some) for some in lists], dtype=np.int32), 0, num_steps, narrow, number(low),
-        bias.astype(number), threshold.astype(number), 0, fired, 1, 2, kept, 0, LANES,
+        bias.astype(number), threshold.astype(number), 0, fired, 1, 2, top, 1, 2, kept, 0, LANES,
     )  # fmt: skip
     potential = before.astype(object)
     for step, some in enumerate(lists):
@@ -101,20 +102,24 @@ def test_gather_fire_is_integrate_and_fire(operations, kind, data):
         np.testing.assert_array_equal(bits(fired[1 + 2 * step]), fires.astype(bool))
         if kind == "floats" and np.max(np.abs(potential)) > 2**24:
             return
+        assert top[1 + 2 * step] == (max(potential[fires.astype(bool)]) if fires.any() else 0)
         after = potential if fires.any() else np.zeros(LANES)
         np.testing.assert_array_equal(kept[step * LANES : (step + 1) * LANES].astype(np.int64), after)
     np.testing.assert_array_equal(membrane.astype(np.int64), potential)
 
 
 def test_potentials_are_kept_only_where_asked_for(operations):
-    membrane, kept = np.zeros(LANES, dtype=np.int32), np.full(LANES, 7, dtype=np.int32)
     ones, none = np.ones(LANES, dtype=np.int32), np.zeros(3, dtype=np.int32)
-    operations["gather_fire_"](
-        membrane, 0, np.zeros(LANES, np.uint16), 0, none, none, none, 0, 2, 1, np.int32(0), ones, ones, 0,
-        np.zeros(2, dtype=np.uint64), 0, 1, kept, 0, 0,
-    )  # fmt: skip
-    assert (kept == 7).all()
-    assert (membrane == 1).all()  # 1, then 2 - 1
+    for stride, tops in ((0, [7, 7]), (1, [7, 1])):
+        membrane, kept = np.zeros(LANES, dtype=np.int32), np.full(LANES, 7, dtype=np.int32)
+        top = np.full(2, 7, dtype=np.int32)
+        operations["gather_fire_"](
+            membrane, 0, np.zeros(LANES, np.uint16), 0, none, none, none, 0, 2, 1, np.int32(0), ones, ones,
+            0, np.zeros(2, dtype=np.uint64), 0, 1, top, 0, stride, kept, 0, 0,
+        )  # fmt: skip
+        assert (kept == 7).all()
+        assert top.tolist() == tops  # silent in the first step
+        assert (membrane == 1).all()  # 1, then 2 - 1
 
 
 @given(data=st.data())
