@@ -31,6 +31,7 @@ copy_patterns_: Final[Any] = _chosen.copy_patterns_
 copy_rows_: Final[Any] = _chosen.copy_rows_
 list_byte_: Final[Any] = _chosen.list_byte_
 add_bits_: Final[Any] = _chosen.add_bits_
+take_rows_: Final[Any] = _chosen.take_rows_
 largest: Final[Any] = _chosen.largest
 equal_bits: Final[Any] = _chosen.equal_bits
 lowest_bit: Final[Any] = _chosen.lowest_bit

@@ -134,10 +134,26 @@ def list_byte_(codes: NDArray[Any], place: Integer, bits: NDArray[np.uint8], byt
 
 
 @kernel
-def add_bits_(counts: NDArray[np.int32], first: Integer, mask: Any) -> None:
-    """Add bit j of the mask to counts[first + j]."""
+def add_bits_(counts: NDArray[Any], first: Integer, mask: Any, value: Any) -> None:
+    """Add a value to counts[first + j] for each bit j of the mask that is set."""
     for lane in range(LANES):
-        counts[first + lane] += np.int32((mask >> np.uint64(lane)) & _ONE)
+        if (mask >> np.uint64(lane)) & _ONE:
+            counts[first + lane] += value
+
+
+@kernel
+def take_rows_(
+    values: NDArray[Any],
+    first: Integer,
+    table: NDArray[Any],
+    first_number: Integer,
+    rows: NDArray[np.int32],
+    count: Integer,
+) -> None:
+    """Subtract from values[first : first + 64] the rows table[first_number + rows[i] : + 64], i < count."""
+    for i in range(count):
+        for lane in range(LANES):
+            values[first + lane] -= table[first_number + rows[i] + lane]
 
 
 @kernel

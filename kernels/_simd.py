@@ -351,16 +351,33 @@ def list_byte_(typing_context: Any, codes: Any, place: Any, bits: Any, byte: Any
 
 
 @intrinsic
-def add_bits_(typing_context: Any, counts: Any, first: Any, mask: Any) -> _Code:
-    """Count the bits of a mask, each in its place; see `_plain.py`."""
-    signature = types.void(counts, _SIZE, types.uint64)
+def add_bits_(typing_context: Any, counts: Any, first: Any, mask: Any, value: Any) -> _Code:
+    """Add a number wherever a bit of a mask is set; see `_plain.py`."""
+    signature, element = types.void(counts, _SIZE, types.uint64, counts.dtype), _ELEMENTS[counts.dtype]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
         address = emit.address(0, arguments[1])
         bits = builder.bitcast(arguments[2], ir.VectorType(_BIT, LANES))
-        ones = builder.zext(bits, ir.VectorType(_I32, LANES))
-        emit.store(builder.add(emit.load(address, _I32, LANES), ones), address)
+        some = builder.select(bits, emit.splat(arguments[3], LANES), emit.zero(element, LANES))
+        emit.store(emit.add(emit.load(address, element, LANES), some), address)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def take_rows_(
+    typing_context: Any, values: Any, first: Any, table: Any, first_number: Any, rows: Any, count: Any
+) -> _Code:
+    """Subtract some rows of a table of the same type from 64 numbers; see `_plain.py`."""
+    signature, element = types.void(values, _SIZE, table, _SIZE, rows, _SIZE), _ELEMENTS[values.dtype]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
+        emit = Emit(context, builder, signature, arguments)
+        address, numbers = emit.address(0, arguments[1]), emit.address(2, arguments[3])
+        drive = _sum_numbers(emit, emit.address(4, _I64(0)), numbers, _I64(0), arguments[5], element)
+        emit.store(emit.subtract(emit.load(address, element, LANES), drive), address)
         return context.get_dummy_value()
 
     return signature, generate

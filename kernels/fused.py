@@ -192,7 +192,7 @@ def sleep_images_(
     all_winners, all_spikes, all_membranes, records = trace
     mode, k, radius, as_printed = rule
     num_images = all_winners.shape[0]
-    past = Past(top, kept, membrane, mask, pattern, joined.size, sums, bias, threshold)
+    past = Past(top, kept, membrane, mask, rows, pattern, joined.size, sums, bias, threshold)
     for image in range(first_image, last_image):
         begin_image_(work, table)
         _spike_bounds_(bound, images[image])
@@ -244,6 +244,7 @@ def sleep_images_(
         if mode == ONCE:
             for layer in range(table.shape[0]):
                 for i in range(num_winners[layer]):
-                    all_winners[image, layer, i] = winner[layer, i]
+                    for entry in range(4):
+                        all_winners[image, layer, i, entry] = winner[layer, i, entry]
         if records:
             _trace_membranes_(all_membranes, membrane, table, image, num_images)

@@ -114,7 +114,7 @@ def count_everybody_(
             fires = mask[first_mask + position * blocks + block]
             if fires == _NOBODY:
                 continue
-            add_bits_(tally.hits, shape[FIRST_HIT] + (position * blocks + block) * LANES, fires)
+            add_bits_(tally.hits, shape[FIRST_HIT] + (position * blocks + block) * LANES, fires, np.int32(1))
             at = shape[FIRST_COUNT] + block * LANES * shape[NUM_ROWS]
             for ky in range(shape[KERNEL_H]):
                 y = row * shape[STRIDE_H] - shape[PADDING_H] + ky
@@ -126,6 +126,6 @@ def count_everybody_(
                             bits = seen[unit + word]
                             while bits != _NOBODY:
                                 row_at = at + (word * LANES + lowest_bit(bits)) * LANES
-                                add_bits_(tally.potentiation, row_at, fires)
+                                add_bits_(tally.potentiation, row_at, fires, np.int32(1))
                                 bits &= bits - _ONE
                     at += num_words * LANES * LANES

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._jit import Integer, part
-from sleepdefense.kernels._lanes import LANES, PATTERN_BITS
+from sleepdefense.kernels._lanes import LANES, add_bits_, copy_patterns_, take_rows_
 from sleepdefense.kernels.pack import (
     CHANNELS,
     FIRST_FEATURE,
     FIRST_MASK,
     FIRST_NEURON,
+    HAS_BIAS,
     NUM_PATTERNS,
     OUT_HEIGHT,
     OUT_WIDTH,
@@ -30,8 +31,6 @@ NO_POTENTIALS: Final = 0
 BEST_POTENTIALS: Final = 1  # the highest of each position, step and block
 ALL_POTENTIALS: Final = 2  # besides, those of all neurons where one of them fires
 
-_ONE = np.uint64(1)
-
 
 class Past(NamedTuple):
     """What the potentials of the last few steps can be found from; see `Workspace` and `PackedChain`."""
@@ -40,6 +39,7 @@ class Past(NamedTuple):
     kept: NDArray[Any]
     membrane: NDArray[Any]
     mask: NDArray[np.uint64]
+    rows: NDArray[np.int32]
     pattern: NDArray[np.uint8]
     pattern_stride: Integer
     """Patterns of a step."""
@@ -57,29 +57,25 @@ def _reckon_back_(
     position: Integer,
 ) -> None:
     """Write the potentials of a position after a step of the span to the front of `kept`."""
-    kept, blocks, first_step = past.kept, shape[OUT_WORDS], span[0]
+    kept, rows, blocks, first_step = past.kept, past.rows, shape[OUT_WORDS], span[0]
     hidden, lookups = shape[OUT_HEIGHT] * shape[OUT_WIDTH] * blocks, lookups_of(shape)
     neuron = shape[FIRST_NEURON] + position * blocks * LANES
+    threshold = past.threshold[shape[FIRST_FEATURE]]
     for i in range(blocks * LANES):
         kept[i] = past.membrane[neuron + i]
     for later in range(first_step + step + 1, first_step + span[1]):
         masks = shape[FIRST_MASK] * span[2] + later * hidden + position * blocks
-        corner = later * past.pattern_stride + corner_of(shape, position)
+        corner, end = later * past.pattern_stride + corner_of(shape, position), np.int64(0)
+        for channel in range(shape[CHANNELS]):
+            first = corner + channel * channel_patterns(shape)
+            end = copy_patterns_(rows, end, past.pattern, first, lookups, channel * lookups)
         for block in range(blocks):
-            place, table = block * LANES, block * shape[NUM_PATTERNS]
-            fires = past.mask[masks + block]
-            for lane in range(LANES):
-                here = shape[FIRST_FEATURE] + place + lane
-                if (fires >> np.uint64(lane)) & _ONE:
-                    kept[place + lane] += past.threshold[here]
-                kept[place + lane] -= past.bias[here]
-            for channel in range(shape[CHANNELS]):
-                first = corner + channel * channel_patterns(shape)
-                for i in range(lookups):
-                    row = (table + np.int64(past.pattern[first + i])) * LANES
-                    for lane in range(LANES):
-                        kept[place + lane] -= past.sums[row + lane]
-                    table += 1 << PATTERN_BITS
+            place = block * LANES
+            add_bits_(kept, place, past.mask[masks + block], threshold)
+            if shape[HAS_BIAS] != 0:
+                for lane in range(place, place + LANES):
+                    kept[lane] -= past.bias[shape[FIRST_FEATURE] + lane]
+            take_rows_(kept, place, past.sums, place * shape[NUM_PATTERNS], rows, end)
 
 
 @part

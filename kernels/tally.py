@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._jit import Integer, kernel, part
-from sleepdefense.kernels._lanes import LANES
+from sleepdefense.kernels._lanes import LANES, add_bits_
 from sleepdefense.kernels.pack import (
     FEATURES,
     FIRST_COUNT,
@@ -32,7 +32,6 @@ DIGITS: Final = 4
 """Binary digits of a count in the planes."""
 
 _FULL: Final = 2**DIGITS - 1
-_ONE = np.uint64(1)
 _NOTHING = np.uint64(0)
 
 
@@ -108,15 +107,10 @@ def settle_feature_(tally: Tally, feature: Integer, shape: NDArray[np.int64]) ->
     digits, words = tally.digits, shape[NUM_ROWS] // LANES
     first, count = first_digit(shape, feature), shape[FIRST_COUNT] + feature * shape[NUM_ROWS]
     for word in range(first, first + words):
-        ones, twos = digits[word], digits[word + words]
-        fours, eights = digits[word + 2 * words], digits[word + 3 * words]
-        for lane in range(LANES):
-            bit = np.uint64(lane)
-            low = ((ones >> bit) & _ONE) + np.uint64(2) * ((twos >> bit) & _ONE)
-            high = ((fours >> bit) & _ONE) + np.uint64(2) * ((eights >> bit) & _ONE)
-            tally.potentiation[count + lane] += np.int32(low + np.uint64(4) * high)
         for digit in range(DIGITS):
-            digits[word + digit * words] = _NOTHING
+            at = word + digit * words
+            add_bits_(tally.potentiation, count, digits[at], np.int32(1 << digit))
+            digits[at] = _NOTHING
         count += LANES
     tally.waiting[shape[FIRST_FEATURE] + feature] = 0
 

@@ -285,6 +285,21 @@ def test_golden_counts(competition, options, plus, minus):
     assert golden_counts(competition, **options) == (plus, minus)
 
 
+@pytest.mark.parametrize(("images", "steps"), [(1, 31), (2, 8), (3, 15), (40, 1)])
+@pytest.mark.parametrize("as_printed", [False, True])
+def test_winners_are_counted_beyond_the_digits(images, steps, as_printed):
+    # Pixel 0 spikes and the neuron fires at every step; pixel 1 never spikes.
+    layer = ChainLayer(np.array([[[[2, 7]]]], np.int32), np.zeros(1, np.int32), 1)
+    record = sleep_images(
+        np.array([[[[1, 0]]]] * images, np.float32), np.arange(images), [layer], seed=0, num_steps=steps,
+        competition="step", k=[2], radius=[0], learns=[True], as_printed=as_printed,
+    )  # fmt: skip
+    # As printed, the other way around: in the first step, too, pixel 0 has not spiked before.
+    once, wins = images * as_printed, images * steps
+    assert record.potentiation[0].ravel().tolist() == ([once, wins] if as_printed else [wins, 0])
+    assert record.depression[0].ravel().tolist() == ([wins - once, 0] if as_printed else [0, wins])
+
+
 @COMPETITIONS
 def test_no_steps_and_no_images(busy_sleep, competition):
     images, index, chain = busy_sleep

@@ -19,8 +19,8 @@ def compiled(lanes):
     """Each operation behind a function that Python can call."""
     found = {}
     for name in (
-        "gather_fire_", "copy_rows_", "copy_patterns_", "list_byte_", "add_bits_", "largest", "equal_bits",
-        "lowest_bit", "count_bits",
+        "gather_fire_", "copy_rows_", "copy_patterns_", "list_byte_", "add_bits_", "take_rows_", "largest",
+        "equal_bits", "lowest_bit", "count_bits",
     ):  # fmt: skip
         operation = getattr(lanes, name)
         found[name] = numba.njit(_forward(operation))
@@ -151,15 +151,27 @@ def test_bytes_are_listed(operations, number):
         assert codes[1 : 1 + len(places)].tolist() == places
 
 
-@given(mask=MASKS)
-def test_bits_are_counted_each_in_its_place(operations, mask):
-    counts = np.arange(LANES + 2, dtype=np.int32)
-    operations["add_bits_"](counts, 1, mask)
-    np.testing.assert_array_equal(counts[1:-1], np.arange(1, LANES + 1) + bits(mask))
+@pytest.mark.parametrize("number", [np.int32, np.int64, np.float32])
+@given(mask=MASKS, value=st.integers(-1000, 1000))
+def test_value_is_added_where_a_bit_is_set(operations, number, mask, value):
+    counts = np.arange(LANES + 2, dtype=number)
+    operations["add_bits_"](counts, 1, mask, number(value))
+    np.testing.assert_array_equal(counts[1:-1], np.arange(1, LANES + 1) + value * bits(mask))
     assert (counts[0], counts[-1]) == (0, LANES + 1)
     assert operations["count_bits"](mask) == int(mask).bit_count()
     if mask:
         assert operations["lowest_bit"](mask) == np.flatnonzero(bits(mask))[0]
+
+
+@pytest.mark.parametrize("number", [np.int32, np.int64, np.float32])
+@given(listed=st.lists(st.integers(0, 4), max_size=9), seed=st.integers(0, 1000))
+def test_rows_are_taken_from_64_numbers(operations, number, listed, seed):
+    rng = np.random.default_rng(seed)
+    table, before = rng.integers(-99, 99, (6, LANES)), rng.integers(-99, 99, LANES + 2)
+    values, rows = before.astype(number), np.array([*listed, 9], dtype=np.int32) * LANES
+    operations["take_rows_"](values, 1, table.astype(number).ravel(), LANES, rows, len(listed))
+    before[1:-1] -= sum((table[1 + row] for row in listed), np.zeros(LANES, dtype=np.int64))
+    np.testing.assert_array_equal(values, before)
 
 
 @pytest.mark.parametrize("number", [np.int32, np.int64, np.float32])
