@@ -36,6 +36,7 @@ class ChainProfile:
     Attributes:
         seconds: Phase -> seconds of this thread, for all images and steps: "draw", and for each layer
             "S1 fire" or "S2 lists" (masks to codes), "S2 rows" (codes to lists of rows) and "S2 gather".
+            Some are differences of two measurements; where noise is larger than the phase, it counts 0.
         adds: For each layer, additions of a weight to a neuron, without those that fill up a block.
         num_steps: Steps of all images.
     """
@@ -117,7 +118,9 @@ def profile_chain(
         name = f"S{layer + 1}"
         seconds[f"{name} gather"] -= seconds[f"{name} rows"]
     return ChainProfile(
-        seconds=seconds, adds=tuple(int(count) for count in adds), num_steps=num_steps * len(images)
+        seconds={phase: max(0.0, measured) for phase, measured in seconds.items()},
+        adds=tuple(int(count) for count in adds),
+        num_steps=num_steps * len(images),
     )
 
 

@@ -1,5 +1,8 @@
 """The profile of a pass, the micro-benchmark, and what a worker needs."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from busy_chain import busy_chain
@@ -9,6 +12,7 @@ from sleepdefense.kernels.extent import extent_of, reach
 from sleepdefense.kernels.integrate import workspace_bytes
 from sleepdefense.kernels.peak import add_peaks
 from sleepdefense.kernels.profile import profile_chain
+from sleepdefense.kernels.workspace import CHUNK
 
 
 def paper_encoder():
@@ -50,7 +54,30 @@ def test_profile_counts_the_additions_of_all_spikes(weight_type):
     assert set(found.seconds) == {
         "draw", "S1 fire", "S2 lists", "S2 rows", "S2 gather", "S3 lists", "S3 rows", "S3 gather",
     }  # fmt: skip
-    assert all(seconds > 0 for seconds in found.seconds.values())
+    assert all(seconds >= 0 for seconds in found.seconds.values())
+
+
+def profile_by(monkeypatch, handing_over, phase):
+    """Profile with a clock that goes forward by a time for a call that does nothing, then for each phase."""
+    steps = itertools.chain(itertools.repeat(handing_over, 2 * 50), itertools.repeat(phase))
+    monkeypatch.setattr("time.thread_time", itertools.accumulate(steps).__next__)
+    images, index, chain = busy_chain()
+    return profile_chain(images, index, chain, seed=5, num_steps=21).seconds
+
+
+@pytest.mark.slow
+def test_a_phase_takes_what_its_calls_take_without_handing_over(monkeypatch):
+    seconds = profile_by(monkeypatch, 1.0, 3.0)
+    chunks = 19 * math.ceil(21 / CHUNK)
+    assert seconds["draw"] == seconds["S1 fire"] == 2.0 * chunks
+    for layer in ("S2", "S3"):
+        assert seconds[f"{layer} lists"] == seconds[f"{layer} rows"] >= 2.0 * chunks
+        assert seconds[f"{layer} gather"] == 0.0  # fires as long as it lists alone
+
+
+@pytest.mark.slow
+def test_a_phase_shorter_than_the_noise_takes_no_time(monkeypatch):
+    assert set(profile_by(monkeypatch, 3.0, 1.0).values()) == {0.0}
 
 
 @pytest.mark.slow
