@@ -9,10 +9,10 @@ demo: $(VENV)/.ready  ## run the whole pipeline on the embedded digits, to a rep
 	$(BIN)/sleepdefense run --out demo --resume
 
 test: $(VENV)/.ready  ## run the default test suite
-	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.ready  ## run the tests that the default suite leaves out
-	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile -m long tests
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder -m long tests
 
 lint: $(VENV)/.ready  ## style, types, layers
 	$(BIN)/ruff check .

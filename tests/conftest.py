@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,10 +20,31 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 settings.register_profile("sleepdefense", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("sleepdefense")
 
+FIRST = (
+    "kernels/test_integrate.py",
+    "attacks/test_build.py",
+    "attacks/test_build_on_odd_models.py",
+    "kernels/test_weight_types.py",
+    "training/test_end_to_end.py",
+    "consolidation/test_engines.py",
+    "training/test_awake.py",
+    "pipeline/test_run.py",
+)
+"""The longest files: so no process is left with one of them at the end, and no two compile the same kernels."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first and the examples in docstrings, which are short, last."""
+    place = {ROOT / "tests" / name: number for number, name in enumerate(FIRST)}
+    package = ROOT / "sleepdefense"
+    items.sort(key=lambda item: place.get(item.path, len(FIRST) + (package in item.path.parents)))
+
 
 @pytest.fixture(autouse=True)
 def _global_generators() -> None:
     """Start every test with the same random numbers, whichever tests ran before it in this process."""
+    import torch  # the process that hands out the tests to others needs none
+
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
