@@ -12,7 +12,7 @@ test: $(VENV)/.ready  ## run the default test suite
 	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.ready  ## run the tests that the default suite leaves out
-	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder -m long tests
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile -m long tests
 
 lint: $(VENV)/.ready  ## style, types, layers
 	$(BIN)/ruff check .

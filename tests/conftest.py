@@ -25,6 +25,7 @@ FIRST = (
     "attacks/test_build.py",
     "attacks/test_build_on_odd_models.py",
     "kernels/test_weight_types.py",
+    "test_cluster.py",
     "training/test_end_to_end.py",
     "consolidation/test_engines.py",
     "training/test_awake.py",

@@ -25,8 +25,26 @@ def test_every_attack_is_measured_on_images_the_network_gets_right():
     assert fgsm.distance == pytest.approx(0.3, abs=1e-6)
     assert inversion.accuracy == 1  # it finds, but farther away than epsilon
     assert 1.5 < inversion.distance < 8
-    assert all(cost.seconds > 0 for cost in costs)
-    assert bim.seconds > fgsm.seconds
+
+
+class Slow(Sums):
+    """Sets a clock forward by a second whenever it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.now += 1
+        return super().forward(image)
+
+
+def test_seconds_are_those_of_the_attack_alone_for_each_image(monkeypatch):
+    model = Slow()
+    monkeypatch.setattr("time.process_time", lambda: model.now)
+    costs = measure_attacks(parse_attacks("L2:Inversion,FGSM,BIM"), model, make_images(40), num_images=5)
+    # No pass, one pass and ten, each of five images at once.
+    assert [cost.seconds for cost in costs] == [0, 1 / 5, 10 / 5]
 
 
 def test_threads_are_left_as_they_were():
