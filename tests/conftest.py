@@ -31,7 +31,7 @@ FIRST = (
     "training/test_awake.py",
     "pipeline/test_run.py",
 )
-"""The longest files: so no process is left with one of them at the end, and no two compile the same kernels."""
+"""The longest files: no process is left with one at the end, and no two compile the same kernels at once."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
