@@ -12,6 +12,7 @@ from sleepdefense.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from sleepdefense.evaluation import RobustnessTable
+    from sleepdefense.papers import PrintedColumn
 
 LONG = 60.0
 """Seconds from which on the cost of an evaluation is told before it begins."""
@@ -56,6 +57,10 @@ LONG = 60.0
 @click.option("--checks/--no-checks", default=True, show_default=True, help="Look for signs of masking.")
 @click.option("--printed", help="Put a paper's column beside what is measured, as in dim2022:CNN.")
 @click.option(
+    "--page", type=options.FILE, help="Markdown file for all of it, with remarks and how it was made."
+)
+@click.option("--so-far", is_flag=True, help="Only show what --out has finished until now.")
+@click.option(
     "--batch-size", type=click.IntRange(min=1), default=250, show_default=True, help="Images at once."
 )
 @click.option(
@@ -91,6 +96,8 @@ def command(
     cascade: bool,
     checks: bool,
     printed: str | None,
+    page: Path | None,
+    so_far: bool,
     batch_size: int,
     max_seconds: float | None,
     estimate: bool,
@@ -111,13 +118,18 @@ def command(
     \b
     Example: sleepdefense eval woken.h5 --classifier classifier.h5 --data mnist --limit 500 --out results.h5
     """
+    from sleepdefense.errors import ConfigError
     from sleepdefense.papers import printed_column
     from sleepdefense.pipeline.evaluating import (
         estimate_step,
         evaluate_step,
         evaluation_data,
+        so_far_step,
         system_from_files,
     )
+
+    if page is not None and page.exists() and not force:
+        raise ConfigError(f"'{page}' exists: overwrite it with --force (--resume --force keeps the results)")
 
     column = None if printed is None else printed_column(printed)
     system = system_from_files(
@@ -128,6 +140,23 @@ def command(
         binarise=binarise,
     )
     test = evaluation_data(data_name, data_dir=data_dir, limit=limit)
+    if so_far:
+        if out is None:
+            raise ConfigError("--so-far shows what an evaluation has finished: name its --out")
+        table = so_far_step(
+            system,
+            test,
+            attacks,
+            name=checkpoint.stem,
+            out=out,
+            batch_size=batch_size,
+            seed=seed,
+            cascade=cascade,
+            checks=checks,
+            note=note,
+        )
+        _show(table, column, page=page, layout=layout, as_json=as_json)
+        return
     if estimate or out is not None:
         costs = estimate_step(system, test, attacks, name=checkpoint.stem)
         if estimate:
@@ -152,7 +181,25 @@ def command(
             progress=progress,
             runner=runner,
         )
+    _show(table, column, page=page, layout=layout, as_json=as_json)
+
+
+def _show(
+    table: "RobustnessTable",
+    column: "PrintedColumn | None",
+    *,
+    page: Path | None,
+    layout: str,
+    as_json: bool,
+) -> None:
+    """Print the table, with the paper's column beside it, and write the page."""
     _print(table, layout=layout, as_json=as_json)
+    if page is not None:
+        from sleepdefense.checkpoint import write_text_atomic
+        from sleepdefense.papers import results_page
+
+        text = results_page(table, column, command=options.command_line(), date=_today())
+        write_text_atomic(page, text)
     if column is not None and not as_json:
         from sleepdefense.papers import compare, compared_markdown, compared_text
 
@@ -217,11 +264,14 @@ def _print_costs(costs: Any, *, as_json: bool) -> None:
 
 def _origin(table: "RobustnessTable") -> str:
     """Return how a table was made, for the page that it stands on."""
+    versions = ", ".join(f"{name} {number}" for name, number in table.provenance["versions"].items())
+    return f"Made by `{options.command_line()}` with {versions}; printed on {_today()}."
+
+
+def _today() -> str:
     from datetime import UTC, datetime
 
-    versions = ", ".join(f"{name} {number}" for name, number in table.provenance["versions"].items())
-    today = datetime.now(UTC).date().isoformat()
-    return f"Made by `{options.command_line()}` with {versions}; printed on {today}."
+    return datetime.now(UTC).date().isoformat()
 
 
 def _print(table: "RobustnessTable", *, layout: str, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -10,7 +11,10 @@ from click import get_current_context
 _F = TypeVar("_F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-HOW = ("out", "resume", "force", "as_json", "threads", "data_dir", "device", "publish")
+HOW = (
+    *("out", "resume", "force", "as_json", "threads", "data_dir", "device"),
+    *("publish", "page", "so_far"),
+)
 """Parameters that say how a command runs, not what it computes: no part of a result's provenance."""
 
 
@@ -71,11 +75,11 @@ def command_line() -> str:
             continue
         shown = value.name if isinstance(value, Path) else value
         if isinstance(parameter, click.Argument):
-            parts.append(str(shown))
+            parts.append(quote(str(shown)))
         elif value is True:
             parts.append(parameter.opts[0])
         elif isinstance(value, tuple):
-            parts += [f"{parameter.opts[0]} {item}" for item in value]
+            parts += [f"{parameter.opts[0]} {quote(str(item))}" for item in value]
         else:
-            parts.append(f"{parameter.opts[0]} {shown}")
+            parts.append(f"{parameter.opts[0]} {quote(str(shown))}")
     return " ".join(parts)

@@ -6,7 +6,7 @@ What makes a system of something else (a spiking network, a model of other tools
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sleepdefense.evaluation.evaluate import evaluate, evaluate_systems
+from sleepdefense.evaluation.evaluate import evaluate, evaluate_systems, results_so_far
 from sleepdefense.evaluation.files import load_results, save_results
 from sleepdefense.evaluation.metrics import wilson_interval
 from sleepdefense.evaluation.results import RobustnessTable
@@ -29,6 +29,7 @@ __all__ = [
     "from_foolbox",
     "from_numpy",
     "load_results",
+    "results_so_far",
     "save_results",
     "train_substitute",
     "wilson_interval",

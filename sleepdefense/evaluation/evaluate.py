@@ -3,38 +3,23 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from sleepdefense.attacks.catalogue import AttackSpec
-from sleepdefense.attacks.fingerprint import versions
-from sleepdefense.attacks.parse import parse_attacks
 from sleepdefense.checkpoint import write_text_atomic
 from sleepdefense.data.image_set import ImageSet
-from sleepdefense.errors import ConfigError
-from sleepdefense.evaluation.cells import member_names
-from sleepdefense.evaluation.checking import after_attacks, before_attacks, choose_checks
+from sleepdefense.errors import ConfigError, EvaluationError
+from sleepdefense.evaluation.assembling import assemble
+from sleepdefense.evaluation.checking import after_attacks, before_attacks
 from sleepdefense.evaluation.checks.config import CheckConfig
 from sleepdefense.evaluation.files import load_results, save_results
-from sleepdefense.evaluation.plan import Work, describe, plan_work
+from sleepdefense.evaluation.plan import Work
+from sleepdefense.evaluation.preparing import Preparation, prepare
 from sleepdefense.evaluation.record import Record, refuse_other_work
-from sleepdefense.evaluation.results import Judged, RobustnessTable, make_table
+from sleepdefense.evaluation.results import RobustnessTable
 from sleepdefense.evaluation.runner import AbstractRunner, InProcess
-from sleepdefense.evaluation.schedule import How, Progress, work_through
-from sleepdefense.evaluation.systems import (
-    Model,
-    System,
-    check_resumable,
-    check_system,
-    fingerprint,
-    make_system,
-)
-
-NUM_POOL = 2000
-"""Images among which attacks look for their start, unless told otherwise."""
+from sleepdefense.evaluation.schedule import How, Progress, kept_records, work_through
+from sleepdefense.evaluation.systems import Model, check_resumable
 
 
 def evaluate(
@@ -156,74 +141,109 @@ def evaluate_systems(
         CheckpointError: `resume` is damaged or cannot be written.
         UnfinishedError: Time is up, and `resume` holds what is finished.
     """
-    specs = parse_attacks(attacks)
-    if batch_size < 1 or not systems:
-        raise ConfigError(f"expected a batch_size >= 1 and a system, got {batch_size} and {list(systems)}")
     if max_seconds is not None and (resume is None or not max_seconds > 0):
         raise ConfigError(
             f"max_seconds must be positive and needs a file to resume from, got {max_seconds} and {resume}"
         )
-    known = [make_system(name, model) for name, model in systems.items()]
-    for system in known:
-        check_system(system, data)
-    checked = choose_checks(checks, specs)
-    start = data.take(min(NUM_POOL, len(data))) if pool is None else pool
-    identity: dict[str, Any] = {
-        "images": data.digest,
-        "attacks": [str(spec) for spec in specs],
-        "systems": {system.name: fingerprint(system) for system in known},
-        "seed": seed,
-        "batch_size": batch_size,
-        "cascade": cascade,
-        "checks": None if checked is None else asdict(checked),
-        "pool": None if pool is None else pool.digest,
-    }
+    ready = prepare(
+        systems,
+        data,
+        attacks,
+        seed=seed,
+        batch_size=batch_size,
+        cascade=cascade,
+        checks=checks,
+        pool=pool,
+    )
     if resume is not None:
-        check_resumable(known)
+        check_resumable(ready.systems)
         if resume.exists():
-            table = load_results(resume)
-            refuse_other_work(resume, table.provenance.get("fingerprint"), identity)
-            return table
-        _parts(resume).mkdir(parents=True, exist_ok=True)
-    gradients = before_attacks(known, data, checked, seed=seed, progress=progress)
-    work = plan_work(known, specs)
+            return _finished(resume, ready)
+        parts_folder(resume).mkdir(parents=True, exist_ok=True)
+    gradients = before_attacks(ready.systems, data, ready.checks, seed=seed, progress=progress)
     how = How(
         batch_size=batch_size,
         seed=seed,
         cascade=cascade,
-        pool=start.images,
-        folder=None if resume is None else _parts(resume),
-        identity=identity,
+        pool=ready.pool.images,
+        folder=None if resume is None else parts_folder(resume),
+        identity=ready.identity,
         max_seconds=max_seconds,
         progress=progress,
     )
-    records = work_through(work, data, how, InProcess() if runner is None else runner)
-    provenance = {
-        "data": data.name,
-        "seed": seed,
-        "cascade": cascade,
-        "versions": versions(),
-        "costs": [_cost(piece, record) for piece, record in zip(work, records, strict=True)],
-        "fingerprint": identity,
-    }
-    labels = data.labels.cpu().numpy().astype(np.int32)
-    table = make_table(_in_order(work, records, known), labels, provenance=provenance, note=note)
-    attacked = after_attacks(systems, data, table, checked, seed=seed, progress=progress)
+    records = work_through(ready.work, data, how, InProcess() if runner is None else runner)
+    table = assemble(ready, records, data, note=note)
+    attacked = after_attacks(systems, data, table, ready.checks, seed=seed, progress=progress)
     table = table.with_findings((*gradients, *attacked))
     if resume is not None:
-        _save_timing(resume, work, records)
+        _save_timing(resume, ready.work, records)
         save_results(resume, table)
-        shutil.rmtree(_parts(resume), ignore_errors=True)
+        shutil.rmtree(parts_folder(resume), ignore_errors=True)
     return table
 
 
-def _cost(work: Work, record: Record) -> dict[str, Any]:
-    """Return how often a piece of work asked the attacked model; JSON values."""
-    return {
-        "attack": work.key,
-        "rows": [f"{cell.system.name}, {cell.threat_model}" for cell in work.cells],
-        **{name: record.count(name) for name in ("num_attacked", "forward", "backward")},
-    }
+def results_so_far(
+    systems: Mapping[str, Model],
+    data: ImageSet,
+    attacks: str | Sequence[str | AttackSpec],
+    *,
+    resume: Path,
+    seed: int = 0,
+    batch_size: int = 500,
+    cascade: bool = False,
+    checks: bool | CheckConfig = True,
+    pool: ImageSet | None = None,
+    note: str = "",
+) -> RobustnessTable:
+    """Show what an evaluation has finished until now, and attack nothing.
+
+    Rows count the images of their finished batches, and say how many these are; what is not whole is left
+    out of worst cases. Nobody is disturbed who is at work on the rest. There are no findings of checks.
+
+    Args:
+        systems: As for `evaluate_systems`, and so is everything else.
+        data: The images.
+        attacks: The attacks.
+        resume: The file that keeps the work.
+        seed: Of the random parts.
+        batch_size: Images attacked at once.
+        cascade: Whether attacks are spared what is down already.
+        checks: The settings of the checks.
+        pool: Images that some attacks start from.
+        note: What a reader must know of the scale.
+
+    Returns:
+        The table; the whole one, with its findings, if everything is finished.
+
+    Raises:
+        EvaluationError: Nothing is finished, or `resume` holds other work.
+        ConfigError: As for `evaluate_systems`.
+        CheckpointError: `resume` is damaged.
+    """
+    ready = prepare(
+        systems,
+        data,
+        attacks,
+        seed=seed,
+        batch_size=batch_size,
+        cascade=cascade,
+        checks=checks,
+        pool=pool,
+    )
+    check_resumable(ready.systems)
+    if resume.exists():
+        return _finished(resume, ready)
+    records = kept_records(ready.work, data, parts_folder(resume), ready.identity, batch_size=batch_size)
+    if not any(record.done.any() for record in records):
+        raise EvaluationError(f"nothing of '{resume}' is finished: run it without asking for what there is")
+    return assemble(ready, records, data, note=note)
+
+
+def _finished(resume: Path, ready: Preparation) -> RobustnessTable:
+    """Read the finished table."""
+    table = load_results(resume)
+    refuse_other_work(resume, table.provenance.get("fingerprint"), ready.identity)
+    return table
 
 
 def _save_timing(resume: Path, work: Sequence[Work], records: Sequence[Record]) -> None:
@@ -235,28 +255,6 @@ def _save_timing(resume: Path, work: Sequence[Work], records: Sequence[Record]) 
     write_text_atomic(resume.with_suffix(".timing.json"), json.dumps({"seconds": seconds}, indent=1) + "\n")
 
 
-def _in_order(work: Sequence[Work], records: Sequence[Record], systems: Sequence[System]) -> list[Judged]:
-    """Sort the rows by system, then by attack, then by threat model."""
-    rows: dict[tuple[int, int, int], Judged] = {}
-    attacks = list(dict.fromkeys(piece.attack for piece in work))
-    for piece, record in zip(work, records, strict=True):
-        for row, cell in enumerate(piece.cells):
-            models = list(cell.system.surfaces)
-            rank = models.index(cell.threat_model) if cell.threat_model in models else -1
-            rows[systems.index(cell.system), attacks.index(piece.attack), rank] = Judged(
-                description={
-                    **describe(piece, cell, record.status(row)),
-                    "num_attacked": record.num_attacked(row),
-                },
-                predicted=record.predicted[row],
-                moved=record.moved,
-                sample_images=record.sample_images,
-                winner=record.winner,
-                members=member_names(piece.surface, piece.attack),
-            )
-    return [rows[place] for place in sorted(rows)]
-
-
-def _parts(resume: Path) -> Path:
+def parts_folder(resume: Path) -> Path:
     """Return the folder that keeps unfinished work."""
     return resume.with_name(resume.name + ".parts")

@@ -91,8 +91,8 @@ def _cells(row: RobustnessRow) -> list[str]:
         row.attack,
         row.threat_model,
         str(row.n),
-        "-" if row.is_error else f"{100 * row.accuracy:.2f} %",
-        "-" if row.is_error else f"{100 * row.lower:.1f} - {100 * row.upper:.1f}",
+        "-" if row.n == 0 else f"{100 * row.accuracy:.2f} %",
+        "-" if row.n == 0 else f"{100 * row.lower:.1f} - {100 * row.upper:.1f}",
         f"{distance} {unit}" if has_distance else "-",
         row.status,
     ]

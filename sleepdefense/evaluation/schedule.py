@@ -100,6 +100,38 @@ def work_through(work: Sequence[Work], data: ImageSet, how: How, runner: Abstrac
     return floor.records
 
 
+def kept_records(
+    work: Sequence[Work], data: ImageSet, folder: Path, identity: dict[str, Any], *, batch_size: int
+) -> list[Record]:
+    """Read what is finished of each piece of work, and leave everything as it is.
+
+    Args:
+        work: The plan.
+        data: Images and labels.
+        folder: Where finished cells are kept.
+        identity: What the work is made from.
+        batch_size: Images attacked at once.
+
+    Raises:
+        EvaluationError: The folder holds other work.
+        CheckpointError: A file is damaged.
+    """
+    return [
+        load_record(part_path(folder, piece), identity, _empty(piece, data, batch_size)) for piece in work
+    ]
+
+
+def part_path(folder: Path, piece: Work) -> Path:
+    """Return the file that keeps a piece of work until everything is finished."""
+    return folder / f"{piece.key}.h5"
+
+
+def _empty(piece: Work, data: ImageSet, batch_size: int) -> Record:
+    """Return the record of a piece of work before its first batch."""
+    sample_shape = (min(NUM_SAMPLES, len(data)), *data.images.shape[1:])
+    return new_record(len(piece.cells), len(data), batch_size, sample_shape)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Floor:
     """Everything that is done, under way or waiting."""
@@ -113,10 +145,9 @@ class _Floor:
     pools: dict[int, StartingPool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        sample_shape = (min(NUM_SAMPLES, len(self.data)), *self.data.images.shape[1:])
         self.records, self.waiting = [], []
         for number, piece in enumerate(self.work):
-            record = new_record(len(piece.cells), len(self.data), self.how.batch_size, sample_shape)
+            record = _empty(piece, self.data, self.how.batch_size)
             path = self._path(number)
             if path is not None:
                 record = load_record(path, self.how.identity, record)
@@ -187,7 +218,7 @@ class _Floor:
         return all(bool(record.done.all()) for record in self.records)
 
     def _path(self, number: int) -> Path | None:
-        return None if self.how.folder is None else self.how.folder / f"{self.work[number].key}.h5"
+        return None if self.how.folder is None else part_path(self.how.folder, self.work[number])
 
     def _awaited(self, number: int) -> list[int]:
         """Return the pieces of work that decide which images this one gets."""

@@ -5,7 +5,9 @@ from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import PrintedCell, PrintedColumn, printed_column, printed_columns
 from sleepdefense.papers.recipe import Job, Recipe
 from sleepdefense.papers.register import find_recipe, recipes
+from sleepdefense.papers.remarks import Remark, remarks_on
 from sleepdefense.papers.reproducing import reproduce
+from sleepdefense.papers.results_page import results_page
 from sleepdefense.papers.side_by_side import Measured, SideBySide
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "PrintedCell",
     "PrintedColumn",
     "Recipe",
+    "Remark",
     "SideBySide",
     "compare",
     "compared_markdown",
@@ -24,5 +27,7 @@ __all__ = [
     "printed_column",
     "printed_columns",
     "recipes",
+    "remarks_on",
     "reproduce",
+    "results_page",
 ]

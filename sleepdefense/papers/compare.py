@@ -11,7 +11,8 @@ from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation.metrics import median_distance, within
 from sleepdefense.evaluation.render import markdown_table, text_table
 from sleepdefense.evaluation.results import CLEAN, RobustnessTable
-from sleepdefense.evaluation.rows import count_standing
+from sleepdefense.evaluation.rows import OK, UNFINISHED, RobustnessRow, count_standing
+from sleepdefense.evaluation.surfaces import ADAPTIVE, WHITE_BOX
 from sleepdefense.evaluation.systems import OBLIVIOUS
 from sleepdefense.papers.printed import PrintedCell, PrintedColumn
 
@@ -132,9 +133,9 @@ def _epsilon(table: RobustnessTable, numbers: Sequence[int]) -> float | None:
 def _line(
     table: RobustnessTable, row: str, cell: PrintedCell | None, numbers: Sequence[int], epsilon: float | None
 ) -> ComparedRow:
-    valid = [number for number in numbers if not table.rows[number].is_error]
-    troubles = [table.rows[number].status for number in numbers if table.rows[number].status != "ok"]
+    valid = [number for number in numbers if _counts(table.rows[number], is_group=row.find(":all") >= 0)]
     nearest: NDArray[np.float64] = table.distance[valid].min(0) if valid else np.empty(0)
+    nearest = nearest[~np.isnan(nearest)]
     count = count_standing(~within(nearest, epsilon), nearest)
     return ComparedRow(
         row=row,
@@ -144,8 +145,29 @@ def _line(
         lower=count.lower,
         upper=count.upper,
         median_distance=median_distance(nearest),
-        status="; ".join(dict.fromkeys(troubles)) or "ok",
+        status=_trouble([table.rows[number] for number in numbers]),
     )
+
+
+def _counts(row: RobustnessRow, *, is_group: bool) -> bool:
+    """Tell whether a row counts for a line; for that of a whole norm it needs results for all images."""
+    return row.is_whole if is_group else not row.is_error
+
+
+def _trouble(rows: Sequence[RobustnessRow]) -> str:
+    """Return what is wrong with some rows, or "ok".
+
+    That an attack found no gradient is no trouble where it went through stand-ins as well.
+    """
+    has_stand_ins = {row.attack for row in rows if row.threat_model == ADAPTIVE and not row.is_error}
+    known = [row for row in rows if not (row.threat_model == WHITE_BOX and row.attack in has_stand_ins)]
+    unfinished = [row for row in known if row.status.startswith(UNFINISHED)]
+    words = [row.status for row in known if row.status != OK and row not in unfinished]
+    if len(unfinished) == 1 == len(known):
+        words.append(unfinished[0].status)
+    elif unfinished:
+        words.append(f"{len(unfinished)} of {len(known)} rows are unfinished")
+    return "; ".join(dict.fromkeys(words)) or OK
 
 
 def compared_markdown(lines: Sequence[ComparedRow], *, title: str = "") -> str:

@@ -9,7 +9,7 @@ from sleepdefense.checkpoint import load_checkpoint
 from sleepdefense.conversion.saving import network_from_checkpoint
 from sleepdefense.data import ImageSet, load_data
 from sleepdefense.errors import ConfigError
-from sleepdefense.evaluation import RobustnessTable, evaluate
+from sleepdefense.evaluation import RobustnessTable, evaluate, results_so_far
 from sleepdefense.evaluation.estimate import Estimate, estimate_costs
 from sleepdefense.evaluation.runner import AbstractRunner
 from sleepdefense.evaluation.spiking_system import SpikingSystem
@@ -120,6 +120,34 @@ def evaluation_data(data_name: str, *, data_dir: Path | None, limit: int | None)
 def estimate_step(system: nn.Module, test: ImageSet, attacks: str, *, name: str) -> tuple[Estimate, ...]:
     """Tell what an evaluation will cost, by timing a few passes."""
     return estimate_costs({name: system}, test, attacks)
+
+
+@fixed_arithmetic()
+def so_far_step(
+    system: nn.Module,
+    test: ImageSet,
+    attacks: str,
+    *,
+    name: str,
+    out: Path,
+    batch_size: int,
+    seed: int,
+    cascade: bool,
+    checks: bool,
+    note: str,
+) -> RobustnessTable:
+    """Show what `evaluate_step` has finished in `out`, whoever is at work on it; see `results_so_far`."""
+    return results_so_far(
+        {name: system},
+        test,
+        attacks,
+        resume=out,
+        batch_size=batch_size,
+        seed=seed,
+        cascade=cascade,
+        checks=checks,
+        note=note,
+    )
 
 
 @fixed_arithmetic()

@@ -1,36 +1,11 @@
 import math
 
-import numpy as np
 import pytest
+from measured_rows import LABELS, row
 
-from sleepdefense.attacks import parse_attack
 from sleepdefense.errors import ConfigError
-from sleepdefense.evaluation.results import Judged, make_table
+from sleepdefense.evaluation.results import make_table
 from sleepdefense.papers import compare, compared_markdown, compared_text, printed_column
-
-NUM = 100
-LABELS = np.zeros(NUM, np.int32)
-
-
-def row(system, text, fallen, *, threat_model="white-box", moved=0.1, status="ok"):
-    """The first images of a row fall."""
-    spec = parse_attack(text) if text else None
-    predicted = np.where(np.arange(NUM) < fallen, 1, 0).astype(np.int32)
-    return Judged(
-        description={
-            "system": system,
-            "attack": spec.label if spec else "clean",
-            "key": spec.key if spec else "clean",
-            "spec": str(spec) if spec else "",
-            "norm": spec.norm if spec else "none",
-            "epsilon": spec.epsilon if spec else None,
-            "threat_model": threat_model if spec else "none",
-            "status": status,
-        },
-        predicted=np.full(NUM, -1, np.int32) if status.startswith("error") else predicted,
-        moved=np.full(NUM, moved),
-        sample_images=np.zeros((1, 1, 2, 2), np.float32),
-    )
 
 
 def table(*rows):
@@ -93,3 +68,15 @@ def test_comparisons_are_written(measured):
     text = compared_text(lines, title="T").splitlines()
     assert text[1].split()[:3] == ["attack", "printed", "measured"]
     assert len(text) == 3 + len(lines)
+
+
+def test_no_gradient_is_no_trouble_where_stand_ins_were_attacked():
+    both = table(
+        row("s", "", 0),
+        row("s", "L2:DDN", 0, status="error: no gradient"),
+        row("s", "L2:DDN", 85, threat_model="adaptive"),
+    )
+    (line, *_) = compare(both, printed_column("dim2022:CNN"))
+    assert (line.accuracy, line.status) == (0.15, "ok")
+    alone = table(row("s", "", 0), row("s", "L2:DDN", 0, status="error: no gradient"))
+    assert compare(alone, printed_column("dim2022:CNN"))[0].status == "error: no gradient"
