@@ -84,7 +84,8 @@ def kernels(
 @click.argument("model", type=options.EXISTING_FILE)
 @options.data
 @click.option("--attacks", help="What to measure, such as dim42 or 'L2:DDN,FGSM'; by default all there are.")
-@click.option("--images", "num_images", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--images", "num_images", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--dear", is_flag=True, help="Run dear attacks too, for minutes an image.")
 @options.seed
 @options.as_json
 def attacks(
@@ -94,13 +95,16 @@ def attacks(
     limit: int | None,
     attacks: str | None,
     num_images: int,
+    dear: bool,
     seed: int,
     as_json: bool,
 ) -> None:
     """Measure what attacks cost on a network, MODEL, and what they find.
 
-    For each image: processor seconds of one core, images shown to the network, gradients taken. The estimates
-    of `sleepdefense attacks` are made so.
+    For each image: processor seconds of one core, images shown to the network, gradients taken. Without
+    --dear the dearest are not run: their passes are known, and their seconds are reckoned from what a pass
+    costs here, or from a twentieth of their steps. All attacks then take about four minutes of one core, half
+    of it for compilation. The estimates of `sleepdefense attacks` are made so.
 
     \b
     Example: sleepdefense bench attacks vanilla_cnn.net --data mnist --attacks L2:DDN,L2:FMN
@@ -117,18 +121,27 @@ def attacks(
     _, test = load_data(data_name, data_dir=data_dir, limit=limit)
     with progress_bar() as progress:
         costs = measure_attacks(
-            specs, awake_from_file(model), test, num_images=num_images, seed=seed, progress=progress
+            specs,
+            awake_from_file(model),
+            test,
+            num_images=num_images,
+            seed=seed,
+            dear=dear,
+            progress=progress,
         )
     rows = [asdict(cost) for cost in costs]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        known = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+        click.echo(json.dumps(known, indent=1))
         return
-    print_table(
-        [
-            {name: value if isinstance(value, str) else f"{value:.4g}" for name, value in row.items()}
-            for row in rows
-        ]
-    )
+    print_table([{name: _shown(value) for name, value in row.items()} for row in rows])
+
+
+def _shown(value: str | float) -> str:
+    """Write a measured value, "-" for what is not known."""
+    if isinstance(value, str):
+        return value
+    return "-" if value != value else f"{value:.4g}"
 
 
 @command.command(name="page")

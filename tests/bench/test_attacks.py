@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from quadrants import make_images
@@ -60,3 +62,22 @@ def test_threads_are_left_as_they_were():
 def test_too_few_images_are_an_error():
     with pytest.raises(ConfigError, match="wanted 11 images that the network gets right, found 10"):
         measure_attacks(parse_attacks("FGSM"), Sums(), make_images(10), num_images=11)
+
+
+def test_dear_attacks_are_reckoned_or_shortened():
+    specs = parse_attacks("L2:Boundary,Linf:Square,FGSM")
+    boundary, square, fgsm = measure_attacks(specs, Sums(), make_images(20), num_images=4)
+    assert [cost.how for cost in (boundary, square, fgsm)] == ["reckoned", "a 20th, times 20", "measured"]
+    assert boundary.forward == specs[0].forward
+    # at a thousandth of its epsilon it never succeeds, and so asks as often as it may
+    assert 4000 < square.forward <= 5200
+    assert math.isnan(boundary.accuracy)
+    assert min(boundary.seconds, square.seconds) > fgsm.seconds > 0
+
+
+def test_dear_attacks_are_run_where_that_is_wanted():
+    (cost,) = measure_attacks(
+        parse_attacks("Linf:Square(queries=40)"), Sums(), make_images(10), num_images=2, dear=True
+    )
+    assert cost.how == "measured"
+    assert not math.isnan(cost.accuracy)
