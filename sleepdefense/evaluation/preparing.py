@@ -7,7 +7,7 @@ from typing import Any
 from sleepdefense.attacks.catalogue import AttackSpec
 from sleepdefense.attacks.parse import parse_attacks
 from sleepdefense.data.image_set import ImageSet
-from sleepdefense.errors import ConfigError
+from sleepdefense.errors import ConfigError, EvaluationError
 from sleepdefense.evaluation.checking import choose_checks
 from sleepdefense.evaluation.checks.config import CheckConfig
 from sleepdefense.evaluation.plan import Work, plan_work
@@ -56,6 +56,11 @@ def prepare(
     specs = parse_attacks(attacks)
     if batch_size < 1 or not systems:
         raise ConfigError(f"expected a batch_size >= 1 and a system, got {batch_size} and {list(systems)}")
+    if not hasattr(data, "digest"):
+        raise EvaluationError(
+            f"expected an ImageSet of images and true labels, got a {type(data).__name__}: make one with "
+            "ImageSet(name=..., images=..., labels=..., num_classes=...)"
+        )
     known = tuple(make_system(name, model) for name, model in systems.items())
     for system in known:
         check_system(system, data)
