@@ -57,18 +57,20 @@ def _sum_hits(
     """Count how often each synapse of a feature was potentiated or depressed: (feature, kernel_h, kernel_w).
 
     A neuron that learned did so with every synapse that lies inside, or (`depress_outside`) with all. `hits`
-    is (row, column, feature).
+    is (row, column, feature). Few rows and columns have synapses outside: those are subtracted.
     """
     kernel_h, kernel_w = int(shape[KERNEL_H]), int(shape[KERNEL_W])
     paired = np.zeros((hits.shape[2], kernel_h, kernel_w), dtype=np.int32)
     rows = np.arange(hits.shape[0]) * shape[STRIDE_H] - shape[PADDING_H]
     columns = np.arange(hits.shape[1]) * shape[STRIDE_W] - shape[PADDING_W]
+    of_all_rows = hits.sum(axis=0, dtype=np.int32)
     for ky in range(kernel_h):
-        inside = (rows + ky >= 0) & (rows + ky < shape[HEIGHT]) | depress_outside
-        by_column = hits[inside].sum(axis=0, dtype=np.int32)
+        outside = ((rows + ky < 0) | (rows + ky >= shape[HEIGHT])) & (not depress_outside)
+        by_column = of_all_rows - hits[outside].sum(axis=0, dtype=np.int32)
+        of_all_columns = by_column.sum(axis=0, dtype=np.int32)
         for kx in range(kernel_w):
-            inside = (columns + kx >= 0) & (columns + kx < shape[WIDTH]) | depress_outside
-            paired[:, ky, kx] = by_column[inside].sum(axis=0, dtype=np.int32)
+            outside = ((columns + kx < 0) | (columns + kx >= shape[WIDTH])) & (not depress_outside)
+            paired[:, ky, kx] = of_all_columns - by_column[outside].sum(axis=0, dtype=np.int32)
     return paired
 
 

@@ -1,7 +1,7 @@
 """How fast this machine can add rows of weights at all: the same loops over tables that fit a cache."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,8 @@ _STEPS: Final = 8
 _LIST: Final = 1024  # rows a step, so many that firing does not count
 _ROUNDS: Final = 12
 _REPEATS: Final = 4
+_FACTOR = np.uint64(6364136223846793005)
+_INCREMENT = np.uint64(1442695040888963407)
 
 
 def add_peaks(weight_type: WeightType) -> dict[str, float]:
@@ -57,6 +59,34 @@ def _fastest(loop: Any, membrane: NDArray[Any], table: NDArray[Any], rows: NDArr
         loop(membrane, table, rows, np.int64(_REPEATS))
         best = max(best, _REPEATS * rows.size * LANES / (time.thread_time() - begin))
     return best
+
+
+def prepare_gather(size: int, *, repeats: int) -> Callable[[], None]:
+    """Return the loop of the sleep over a table of 16-bit weights of its own.
+
+    Args:
+        size: Of the table, in kilobytes.
+        repeats: How many times 8192 rows are added at a call.
+    """
+    number, element = NUMBERS["i16"]
+    num_rows = size * 1024 // (LANES * np.dtype(number).itemsize)
+    rows = np.random.default_rng(0).integers(0, num_rows, _STEPS * _LIST).astype(np.int32) * np.int32(LANES)
+    table, membrane = aligned(num_rows * LANES, number), aligned(LANES, element)
+    return lambda: _gather_(membrane, table, rows, np.int64(repeats))
+
+
+def spin(count: int) -> int:
+    """Do so many multiplications and additions in a register, each with the result of the one before."""
+    return int(_spin_(np.uint64(count)))
+
+
+@kernel
+def _spin_(count: np.uint64) -> np.uint64:
+    """Run a congruential generator."""
+    state = np.uint64(1)
+    for _ in range(count):
+        state = state * _FACTOR + _INCREMENT
+    return state
 
 
 @kernel

@@ -14,7 +14,8 @@ from sleepdefense.bench.network import TABLE_3
 from sleepdefense.bench.opponent import Missing, Opponent, load_opponents
 from sleepdefense.bench.peak import compare_with_peak
 from sleepdefense.bench.rates import DENSE, sweep
-from sleepdefense.bench.scaling import add_thread, vary_steps
+from sleepdefense.bench.scaling import vary_steps
+from sleepdefense.bench.threads import add_thread
 from sleepdefense.bench.versus import compare
 from sleepdefense.bench.workload import (
     WEIGHT_TYPES,

@@ -1,7 +1,5 @@
-"""Groups "steps" and "threads": what more steps and a second thread do to the time."""
+"""Group "steps": what more steps do to the time."""
 
-import os
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +11,6 @@ from sleepdefense.bench.ours import prepare_kernels
 from sleepdefense.bench.workload import Workload
 
 LENGTHS = (25, 50, 100, 200, 400)
-_IDLE = 0.5
-"""Load average up to which a machine counts as idle."""
 
 
 def vary_steps(workload: Workload, *, rounds: int, progress: Progress | None) -> list[Row]:
@@ -45,27 +41,3 @@ def vary_steps(workload: Workload, *, rounds: int, progress: Progress | None) ->
         for length, value in each.items()
     ]
     return rows
-
-
-def add_thread(workload: Workload, *, repeats: int, rounds: int, progress: Progress | None) -> list[Row]:
-    """Time two threads against one, by the clock on the wall.
-
-    Args:
-        workload: The images, each once.
-        repeats: How often each is presented, with other spikes.
-        rounds: Measured runs of each.
-        progress: Told before every run.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores < 2:
-        return [judge("threads", None, "not measured: one core only")]
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    batch = workload.repeated(repeats)
-    contestants = {str(threads): prepare_kernels(batch, learns=True, threads=threads) for threads in (1, 2)}
-    seconds = time_in_turns(contestants, rounds=rounds, clock=time.perf_counter, progress=progress)
-    # One busy thread is this very benchmark.
-    busy = load > 1 + _IDLE
-    note = (
-        f"winners per image; load {load:.1f} before{': not judged, the machine is not idle' if busy else ''}"
-    )
-    return [judge("threads", seconds["1"] / seconds["2"], note, is_judged=not busy)]

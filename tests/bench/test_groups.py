@@ -1,5 +1,6 @@
 """What each group reports, on a tiny workload; how fast anything is, is nobody's business here."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ from sleepdefense.bench.goals import GOALS, Row
 from sleepdefense.bench.learning import measure_learning
 from sleepdefense.bench.opponent import NO_WINNERS, Missing, Opponent, Outcome, Run
 from sleepdefense.bench.rates import sweep
-from sleepdefense.bench.scaling import add_thread, vary_steps
+from sleepdefense.bench.scaling import vary_steps
+from sleepdefense.bench.threads import _Run, add_thread
 from sleepdefense.bench.versus import compare
 from sleepdefense.bench.workload import WEIGHT_TYPES, Workload, calibrated
 
@@ -93,7 +95,20 @@ def test_trains_of_all_lengths(workload: Workload) -> None:
 
 
 def test_a_second_thread_is_judged_or_not(workload: Workload) -> None:
-    (row,) = add_thread(workload, repeats=2, rounds=1, progress=None)
+    row, *others = add_thread(workload, repeats=2, rounds=1, progress=None)
     assert row.figure == GOALS["threads"].figure
     assert (row.value is None) == ("one core" in row.note)
     assert (row.met is None) == ("not" in row.note)
+    assert (others == []) == (row.value is None)
+    assert all(other.value >= 0 for other in others)
+    controls = [other.figure for other in others if other.figure.startswith("control")]
+    assert len(controls) == (3 if others else 0)
+
+
+def test_a_run_keeps_both_clocks_of_its_fastest_round() -> None:
+    lengths = iter([0.2, 0.001, 0.1])
+    run = _Run(lambda: time.sleep(next(lengths)))
+    for _ in range(3):
+        run()
+    assert 0.001 <= run.wall < 0.1
+    assert run.busy < 0.1
