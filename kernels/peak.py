@@ -16,7 +16,7 @@ from sleepdefense.kernels._simd import Emit
 from sleepdefense.kernels.extent import NUMBERS, WeightType
 from sleepdefense.kernels.pack import aligned
 
-_SIZES: Final = (16, 128)  # kilobytes: in a first-level cache, and in a second-level one
+_SIZES: Final = (16, 128, 256)  # kilobytes: in a first-level cache, and as large as blocks of S2 to S4
 _STEPS: Final = 8
 _LIST: Final = 1024  # rows a step, so many that firing does not count
 _ROUNDS: Final = 12

@@ -1,7 +1,7 @@
 """Group "peak": how close the kernels come to the additions that the processor can do at all."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from sleepdefense.bench.ours import prepare_kernels
 from sleepdefense.bench.workload import Workload
 
 GROUP = "peak"
+WEIGHT_BYTES = 2
+ROW_BYTES = 64 * WEIGHT_BYTES
+"""A row: the weights from one visible unit to 64 neurons."""
 GATHER = "gather"
 """Phase of a layer in which rows of weights are added."""
 
@@ -58,7 +61,9 @@ def compare_with_peak(
                 phases = profile.seconds  # as a whole: some phases are differences
             pass_seconds = min(pass_seconds, seconds)
             adds = profile.adds
-    return judge_peaks(loops, phases, adds, pass_seconds, sum(count_operations(batch)), batch.num_image_steps)
+    fans = [int(np.prod(layer.weight.shape[1:])) for layer in batch.layers]
+    operations = sum(count_operations(batch))
+    return judge_peaks(loops, phases, adds, fans, pass_seconds, operations, batch.num_image_steps)
 
 
 def _seconds(run: Callable[[], Any]) -> float:
@@ -67,10 +72,25 @@ def _seconds(run: Callable[[], Any]) -> float:
     return time.thread_time() - begin
 
 
+def _beside_plain(speed: float, loops: dict[str, float]) -> str:
+    """Say what share it is of the plain loop, which the bars were set with."""
+    plain = loops.get("widening, 16 KB")
+    return f"; {100 * speed / plain:.0f} % of the widening loop, which the bar was set with" if plain else ""
+
+
+def _roof(fan: int, speed: float, loops: dict[str, float]) -> str:
+    """Say what share it is of the same loop over a table as large as that of the layer, if there is one."""
+    size = fan * ROW_BYTES // 1024
+    roof = loops.get(f"kernel, {size} KB")
+    share = f"; {100 * speed / roof:.0f} % of the same loop over its {size} KB" if roof else ""
+    return f"{share}; {WEIGHT_BYTES * speed / 1e9:.0f} GB/s of weights"
+
+
 def judge_peaks(
     loops: dict[str, float],
     phases: dict[str, float],
-    adds: tuple[int, ...],
+    adds: Sequence[int],
+    fans: Sequence[int],
     pass_seconds: float,
     operations: int,
     image_steps: int,
@@ -81,6 +101,7 @@ def judge_peaks(
         loops: Name -> adds a second.
         phases: Name -> seconds.
         adds: Of each layer.
+        fans: Weights of a neuron of each layer; those of 64 neurons are the table that is gathered from.
         pass_seconds: Of the whole pass.
         operations: Synaptic operations of the whole pass.
         image_steps: Images times steps.
@@ -92,13 +113,14 @@ def judge_peaks(
     whole = operations / pass_seconds
     note = f"peak: {fastest}, {peak / 1e9:.1f} G adds/s"
     rows = [
-        judge("peak-layers", 100 * layers / peak, note),
-        judge("peak-pass", 100 * whole / peak, note),
+        judge("peak-layers", 100 * layers / peak, note + _beside_plain(layers, loops)),
+        judge("peak-pass", 100 * whole / peak, note + _beside_plain(whole, loops)),
     ]
     for number, seconds in deep.items():
         speed = adds[number] / seconds
+        share = f"{100 * speed / peak:.0f} % of peak"
         rows.append(
-            tell(GROUP, f"S{number + 1}", speed / 1e9, "G adds/s", f"{100 * speed / peak:.0f} % of peak")
+            tell(GROUP, f"S{number + 1}", speed / 1e9, "G adds/s", share + _roof(fans[number], speed, loops))
         )
     rows.append(tell(GROUP, "whole pass", whole / 1e9, "G adds/s"))
     for name, value in loops.items():
