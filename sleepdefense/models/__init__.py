@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sleepdefense.models.fc_vae import FCVAE
     from sleepdefense.models.purified import Purified
     from sleepdefense.models.registry import MODELS, build_model
+    from sleepdefense.models.saturating import ReLUMLP, SaturatingCNN, SigmoidMLP
     from sleepdefense.models.saving import awake_checkpoint, model_from_checkpoint
     from sleepdefense.models.vanilla_cnn import VanillaCNN
 
@@ -29,6 +30,9 @@ __all__ = [
     "BinaryCNN",
     "DefenseVAE",
     "Purified",
+    "ReLUMLP",
+    "SaturatingCNN",
+    "SigmoidMLP",
     "VanillaCNN",
     "awake_checkpoint",
     "awake_from_file",
@@ -45,6 +49,7 @@ _HOMES = {
     "fc_vae": ("FCVAE",),
     "purified": ("Purified",),
     "registry": ("MODELS", "build_model"),
+    "saturating": ("ReLUMLP", "SaturatingCNN", "SigmoidMLP"),
     "saving": ("awake_checkpoint", "model_from_checkpoint"),
     "vanilla_cnn": ("VanillaCNN",),
 }

@@ -11,11 +11,25 @@ from sleepdefense.models.binarised import BinaryCNN
 from sleepdefense.models.classifiers import C1, C2, C3, C4
 from sleepdefense.models.defense_vae import DefenseVAE
 from sleepdefense.models.fc_vae import FCVAE
+from sleepdefense.models.saturating import ReLUMLP, SaturatingCNN, SigmoidMLP
 from sleepdefense.models.settings import check_keywords
 from sleepdefense.models.vanilla_cnn import VanillaCNN
 
 MODELS: dict[str, type[AbstractAwakeModel]] = {
-    model.name: model for model in (DefenseVAE, FCVAE, C1, C2, C3, C4, VanillaCNN, BinaryCNN)
+    model.name: model
+    for model in (
+        DefenseVAE,
+        FCVAE,
+        C1,
+        C2,
+        C3,
+        C4,
+        VanillaCNN,
+        BinaryCNN,
+        SigmoidMLP,
+        ReLUMLP,
+        SaturatingCNN,
+    )
 }
 """Every model that can be trained, saved and loaded by name."""
 

@@ -6,7 +6,7 @@ from sleepdefense.data import ImageSet, PairSet
 from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier
 from sleepdefense.training.config import Progress, TrainConfig, TrainResult
 from sleepdefense.training.loop import fit
-from sleepdefense.training.material import Material, paired
+from sleepdefense.training.material import labelled, paired
 
 
 def train(
@@ -57,11 +57,4 @@ def train_classifier(
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train a classifier on labelled images as they are: `train` with every image its own noisy twin."""
-    material = Material(
-        num_variants=1,
-        clean=images.images,
-        labels=images.labels,
-        noisy=None,
-        digest=lambda: images.digest,
-    )
-    return fit(model, material, config, checkpoint, resume, force, progress)
+    return fit(model, labelled(images), config, checkpoint, resume, force, progress)

@@ -9,7 +9,7 @@ number of threads and processes, for both of them change how torch rounds its su
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def fit(
     progress: Progress | None,
     *,
     before_epoch: Callable[[AbstractAwakeModel], None] | None = None,
+    after_epoch: Callable[[AbstractAwakeModel, Sequence[float]], bool] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a copy of the model, epoch after epoch.
@@ -68,6 +69,9 @@ def fit(
         progress: Told after every batch.
         before_epoch: Called with the network in training as an epoch begins, also after an interruption. It
             may prepare what is no weight, as a function of the weights alone.
+        after_epoch: Called in every process, with the network in training and all losses, as an epoch has
+            ended and before its state is written: after an interruption perhaps once more for the same
+            epoch. Ends the training if it returns True. It may look at the network, and not change it.
         facts: What else two trainings must share for one to go on with the state of the other; JSON.
 
     Returns:
@@ -108,10 +112,13 @@ def fit(
                     f"'{config.precision}'. The last good state is {kept}"
                 )
             losses.append(loss)
+            ends = after_epoch is not None and after_epoch(trained, losses)
             if path is not None and accelerator.is_main_process:
                 scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
                 save_training(path, trained, optimizer, identity, losses, scaler)
             accelerator.wait_for_everyone()
+            if ends:
+                break
         result = copy.deepcopy(model)
         state = trained.state_dict()
         # Each process has batch statistics of its own; all return those of the first, which are saved.
@@ -170,6 +177,11 @@ def _reporter(
             progress(before + done, config.epochs * length, text)
 
     return told
+
+
+def number_of_batches(length: int, batch_size: int) -> int:
+    """Return the number of steps in an epoch of one process."""
+    return len(_batches(length, batch_size, 2))
 
 
 def _batches(length: int, batch_size: int, smallest: int) -> list[slice]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sleepdefense.data import PairSet
+from sleepdefense.data import ImageSet, PairSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +52,15 @@ def paired(pairs: PairSet) -> Material:
         labels=pairs.labels,
         noisy=pairs.noisy_batch,
         digest=lambda: pairs.digest,
+    )
+
+
+def labelled(images: ImageSet) -> Material:
+    """Return labelled images, every one its own noisy twin."""
+    return Material(
+        num_variants=1,
+        clean=images.images,
+        labels=images.labels,
+        noisy=None,
+        digest=lambda: images.digest,
     )

@@ -15,6 +15,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "c3": {"hidden": 12, "size": 8},
     "c4": {"hidden": 12, "size": 8},
     "vanilla-cnn": {"width": 4, "size": 12},
+    "saturating-sigmoid-mlp": {"hidden": 12, "size": 8},
+    "saturating-relu-mlp": {"hidden": 12, "size": 8},
+    "saturating-cnn": {"width": 2, "size": 8},
     "binary-cnn": {"width": 4, "size": 12},
 }
 
