@@ -1,0 +1,187 @@
+"""The steps that train a classifier into saturation, or on its own adversarial images."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sleepdefense.checkpoint import file_digest
+from sleepdefense.config import ModelConfig
+from sleepdefense.data.image_set import ImageSet
+from sleepdefense.errors import ConfigError
+from sleepdefense.models import awake_from_file
+from sleepdefense.models.base import AbstractClassifier
+from sleepdefense.models.saving import awake_checkpoint, model_from_checkpoint
+from sleepdefense.pipeline.context import Context, fixed_arithmetic
+from sleepdefense.pipeline.provenance import fingerprint, finished, provenance, versions
+from sleepdefense.pipeline.saving import save_once
+from sleepdefense.pipeline.steps import new_model
+from sleepdefense.training import (
+    AdversarialConfig,
+    SaturationConfig,
+    TrainConfig,
+    train_adversarial,
+    train_saturating,
+)
+
+
+@fixed_arithmetic()
+def saturate_step(
+    config: ModelConfig,
+    data: ImageSet,
+    out: Path,
+    context: Context,
+    *,
+    seed: int,
+    saturation: SaturationConfig,
+    held_out: ImageSet,
+    start: Path | None = None,
+    precision: str = "no",
+) -> AbstractClassifier:
+    """Train a classifier under a penalty that grows: `train_saturating` from checkpoint to checkpoint.
+
+    Args:
+        config: The network and how long.
+        data: Training images.
+        out: Checkpoint of kind "awake" to write, with the history of the training in its provenance.
+        context: How to run.
+        seed: Of weights and order.
+        saturation: The penalty.
+        held_out: Images that judge; none of `data`.
+        start: Checkpoint of a network of this kind to begin with; None: fresh weights.
+        precision: "no", "bf16" or "fp16".
+
+    Returns:
+        The network that was kept, in evaluation mode, on the CPU.
+
+    Raises:
+        ConfigError: The model is no classifier, `start` is of another kind, or `out` exists.
+        CheckpointError: A file is damaged or of another training.
+    """
+    facts = {
+        "saturation": asdict(saturation),
+        "held out": held_out.digest,
+        "start": None if start is None else file_digest(start),
+    }
+    model, step = _begin(config, data, start, seed=seed, precision=precision, facts=facts)
+    done = finished(out, step, resume=context.resume, force=context.force)
+    if done is not None:
+        return _classifier(model_from_checkpoint(done))
+    result = train_saturating(
+        model,
+        data,
+        _training(config, seed, context, precision),
+        saturation,
+        held_out=held_out,
+        checkpoint=out.with_name(f"{out.stem}.training.h5"),
+        resume=context.resume,
+        force=context.force,
+        progress=context.progress,
+    )
+    origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=facts["start"])
+    origin["saturation"] = {
+        "kept": result.kept,
+        "diverged": result.diverged,
+        "weight": result.weight,
+        "summary": str(result),
+        "history": [asdict(epoch) for epoch in result.history],
+    }
+    save_once(out, awake_checkpoint(result.model, provenance=origin))
+    return result.model
+
+
+@fixed_arithmetic()
+def adversarial_step(
+    config: ModelConfig,
+    data: ImageSet,
+    out: Path,
+    context: Context,
+    *,
+    seed: int,
+    adversarial: AdversarialConfig | None = None,
+    start: Path | None = None,
+    precision: str = "no",
+) -> AbstractClassifier:
+    """Train a classifier on clean images and on its own adversarial ones, from checkpoint to checkpoint.
+
+    Args:
+        config: The network and how long.
+        data: Training images.
+        out: Checkpoint of kind "awake" to write.
+        context: How to run.
+        seed: Of weights and order.
+        adversarial: How the two losses are weighed, and how strong the attack is.
+        start: Checkpoint of a network of this kind to begin with; None: fresh weights.
+        precision: "no", "bf16" or "fp16".
+
+    Returns:
+        The trained network, in evaluation mode, on the CPU.
+
+    Raises:
+        ConfigError: The model is no classifier, `start` is of another kind, or `out` exists.
+        CheckpointError: A file is damaged or of another training.
+    """
+    options = adversarial or AdversarialConfig()
+    facts = {"adversarial": asdict(options), "start": None if start is None else file_digest(start)}
+    model, step = _begin(config, data, start, seed=seed, precision=precision, facts=facts)
+    done = finished(out, step, resume=context.resume, force=context.force)
+    if done is not None:
+        return _classifier(model_from_checkpoint(done))
+    result = train_adversarial(
+        model,
+        data,
+        _training(config, seed, context, precision),
+        options,
+        checkpoint=out.with_name(f"{out.stem}.training.h5"),
+        resume=context.resume,
+        force=context.force,
+        progress=context.progress,
+    )
+    trained = _classifier(result.model.cpu().eval())
+    origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=facts["start"])
+    save_once(out, awake_checkpoint(trained, provenance=origin))
+    return trained
+
+
+def _begin(
+    config: ModelConfig,
+    data: ImageSet,
+    start: Path | None,
+    *,
+    seed: int,
+    precision: str,
+    facts: dict[str, Any],
+) -> tuple[AbstractClassifier, str]:
+    """Return the network to start with, and the fingerprint of the step."""
+    model = _classifier(new_model(config, data, seed=seed))
+    if start is not None:
+        found = _classifier(awake_from_file(start))
+        if (found.name, found.settings) != (model.name, model.settings):
+            raise ConfigError(
+                f"'{start}' holds a {found.name} with {found.settings}: expected a {model.name} with "
+                f"{model.settings}"
+            )
+        model = found.train()
+    step = fingerprint(
+        model=asdict(config), data=data.digest, seed=seed, precision=precision, versions=versions(), **facts
+    )
+    return model, step
+
+
+def _training(config: ModelConfig, seed: int, context: Context, precision: str) -> TrainConfig:
+    return TrainConfig(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        seed=seed,
+        device=context.device,
+        precision=precision,
+    )
+
+
+def _classifier(model: object) -> AbstractClassifier:
+    if not isinstance(model, AbstractClassifier):
+        raise ConfigError(
+            f"a {getattr(model, 'name', type(model).__name__)} is no classifier: only these saturate, or "
+            "learn from their own adversarial images"
+        )
+    return model
