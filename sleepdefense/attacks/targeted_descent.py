@@ -31,7 +31,7 @@ TARGET_LOSSES: dict[str, Callable[[Logits, Labels], Float[Tensor, " batch"]]] = 
     "ce": _towards,
     "margin": margin_loss,
 }
-"""What is driven down: the cross-entropy of the target class, as printed, or the lead of another class over it.
+"""What is driven down: the target class's cross-entropy, as printed, or the lead of the best other class.
 
 The second does not go flat where the softmax is certain.
 """
