@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sleepdefense.attacks.gradient import evaluation_mode
@@ -99,7 +99,7 @@ def dissimilarities(model: nn.Module, images: Images, labels: Labels) -> tuple[D
     return tuple(found)
 
 
-def balanced_sample(labels: Labels, *, each: int, seed: int) -> Labels:
+def balanced_sample(labels: Labels, *, each: int, seed: int) -> Int[Tensor, " chosen"]:
     """Choose images of each class at random, and return their places sorted by class.
 
     Args:

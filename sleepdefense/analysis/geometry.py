@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 
@@ -66,7 +66,9 @@ def pulled_back_metric(
 
 
 def length_element(
-    jacobian: Float[Tensor, "batch class pixel"], logits: Logits, direction: Images
+    jacobian: Float[Tensor, "batch class pixel"],
+    logits: Logits,
+    direction: Float[Tensor, "moved channel height width"],
 ) -> Float[Tensor, " batch"]:
     """Return how far the output moves, in the Fisher metric, when the image moves along a direction.
 
@@ -187,7 +189,7 @@ def in_float64(model: nn.Module) -> nn.Module:
 @torch.no_grad()
 def confident_images(
     model: nn.Module, images: Images, labels: Labels, *, most: bool = True, batch: int = 500
-) -> Labels:
+) -> Int[Tensor, " class"]:
     """Return, for each class, the place of the image that a classifier has right with most confidence.
 
     Confidence is the probability of the true class, compared by its logit's lead over the log-sum of the

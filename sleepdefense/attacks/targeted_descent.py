@@ -47,7 +47,7 @@ class Descent:
         found: Whether it was taken for the target, (batch,).
         iterations: Steps until then, or in all, (batch,).
         moved: Mean absolute change of a pixel, (batch,), in intensities.
-        stuck: Whether the gradient was zero everywhere at the start, (batch,).
+        stuck: Whether it was not, and its gradient was zero everywhere at the start, (batch,).
     """
 
     images: Images
@@ -108,7 +108,7 @@ def descend_adam(
                 break
             (gradient,) = torch.autograd.grad(TARGET_LOSSES[loss](logits, target).sum(), leaf)
             if step == 0:
-                stuck = (gradient == 0).flatten(1).all(1)
+                stuck = (gradient == 0).flatten(1).all(1) & ~found
             before = change.clone()
             change.grad = gradient
             optimizer.step()
@@ -250,7 +250,9 @@ def _check(count: int, loss: str) -> None:
         raise ConfigError(f"there is no loss '{loss}': expected one of {', '.join(TARGET_LOSSES)}")
 
 
-def all_targets(images: Images, num_classes: int) -> tuple[Images, Labels, Labels]:
+def all_targets(
+    images: Images, num_classes: int
+) -> tuple[Float[Tensor, "pair channel height width"], Int[Tensor, " pair"], Int[Tensor, " pair"]]:
     """Return every pair of a source and another class as its target.
 
     Args:

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from sleepdefense.errors import ConfigError
 
-PAPERS = ("dim2022", "talafha2023")
+PAPERS = ("dim2022", "nayebi2017", "talafha2023")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

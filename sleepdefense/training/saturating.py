@@ -39,8 +39,8 @@ def train_saturating(
     """Train a classifier under a penalty that grows, and go back when it costs too much.
 
     After each epoch the held-out images are classified. An epoch whose accuracy is within `tolerance` of the
-    best so far is one to keep. After `patience` others in a row the training has diverged: it ends there, and
-    what it returns is the last epoch that was one to keep.
+    best so far is one to keep, and so is any before lambda begins to rise. After `patience` others in a row
+    the training has diverged: it ends there, and what it returns is the last epoch that was one to keep.
 
     Args:
         model: Where to start, such as a network that was trained without the penalty. It stays as it is.

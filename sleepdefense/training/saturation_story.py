@@ -110,7 +110,7 @@ class Story:
         """Write down an epoch, once: what is known of it and of later ones is forgotten."""
         self.history = [*self.history[: epoch.epoch - 1], epoch]
         best = max(each.accuracy for each in self.history)
-        if epoch.accuracy >= best - self.saturation.tolerance:
+        if epoch.weight == 0 or epoch.accuracy >= best - self.saturation.tolerance:
             self.kept, self.arrays = epoch.epoch, state_arrays(model)
         if self.path is not None:
             settings = {
