@@ -45,6 +45,28 @@ from sleepdefense.cli.settings import parse_settings
     show_default=True,
     help="Mixed precision, on a GPU.",
 )
+@click.option(
+    "--mode",
+    type=click.Choice(["plain", "adversarial", "saturated"]),
+    default="plain",
+    show_default=True,
+    help="Classifiers: on the images, also on its own adversarial images, or under a penalty that grows.",
+)
+@click.option(
+    "--how",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the mode. adversarial: alpha, epsilon, clip. saturated: penalty, readout, tolerance, "
+    "patience, and of the annealing: maximum, minimum, increments, epochs, wait, shape.",
+)
+@click.option("--start", type=options.EXISTING_FILE, help="Other modes than plain: checkpoint to begin with.")
+@click.option(
+    "--held-out",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Saturated: the last so many training images judge instead.",
+)
 @options.seed
 @options.device
 @options.threads
@@ -65,6 +87,10 @@ def command(
     learning_rate: float,
     settings: tuple[str, ...],
     precision: str,
+    mode: str,
+    how: tuple[str, ...],
+    start: Path | None,
+    held_out: int,
     seed: int,
     device: str,
     threads: int | None,
@@ -76,13 +102,18 @@ def command(
     needs the checkpoint of the classifier that is attacked. The state after every epoch lies beside the
     checkpoint; --resume goes on from there and ends with the same bytes.
 
+    In the mode "saturated" the accuracy on held-out images is watched while the penalty grows: what is
+    written is the network of the largest penalty that cost no more than the tolerance.
+
     \b
     Example: sleepdefense train vanilla-cnn --data mnist --epochs 2 --out classifier.h5
     Example: sleepdefense train defense-vae --data mnist --classifier classifier.h5 --out vae.h5
+    Example: sleepdefense train saturating-sigmoid-mlp --mode saturated --how maximum=1 --out saturated.h5
     """
     from sleepdefense.config import ModelConfig, PairsConfig
     from sleepdefense.data import load_data
     from sleepdefense.pipeline import Context, train_step
+    from sleepdefense.pipeline.saturating import train_in_mode
 
     train, _ = load_data(data_name, data_dir=data_dir, limit=limit)
     config = ModelConfig(
@@ -92,6 +123,8 @@ def command(
         batch_size=batch_size,
         learning_rate=learning_rate,
     )
+    if mode == "plain" and (how or start is not None):
+        raise click.UsageError("--how and --start belong to the modes adversarial and saturated")
     with progress_bar() as progress:
         context = Context(
             command=options.command_line(),
@@ -101,17 +134,31 @@ def command(
             threads=threads,
             progress=progress,
         )
-        trained = train_step(
-            config,
-            train,
-            out,
-            context,
-            seed=seed,
-            pairs=None if attacks == "none" else PairsConfig(attacks=attacks, pairing=pairing),
-            classifier=classifier,
-            cache=out.with_name(f"{out.stem}.pairs.h5"),
-            device=device,
-            precision=precision,
-        )
+        if mode == "plain":
+            trained = train_step(
+                config,
+                train,
+                out,
+                context,
+                seed=seed,
+                pairs=None if attacks == "none" else PairsConfig(attacks=attacks, pairing=pairing),
+                classifier=classifier,
+                cache=out.with_name(f"{out.stem}.pairs.h5"),
+                device=device,
+                precision=precision,
+            )
+        else:
+            trained = train_in_mode(
+                mode,
+                config,
+                train,
+                out,
+                context,
+                seed=seed,
+                settings=parse_settings(how),
+                start=start,
+                held_out=held_out,
+                precision=precision,
+            )
     facts = {"out": str(out), "model": trained.name, "settings": trained.settings, "images": len(train)}
     click.echo(json.dumps(facts) if as_json else f"{out}: {trained.name}, trained on {len(train)} images")

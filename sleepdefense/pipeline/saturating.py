@@ -1,6 +1,7 @@
 """The steps that train a classifier into saturation, or on its own adversarial images."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sleepdefense.pipeline.saving import save_once
 from sleepdefense.pipeline.steps import new_model
 from sleepdefense.training import (
     AdversarialConfig,
+    Annealing,
     SaturationConfig,
     TrainConfig,
     train_adversarial,
@@ -140,6 +142,82 @@ def adversarial_step(
     origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=facts["start"])
     save_once(out, awake_checkpoint(trained, provenance=origin))
     return trained
+
+
+def train_in_mode(
+    mode: str,
+    config: ModelConfig,
+    data: ImageSet,
+    out: Path,
+    context: Context,
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+    start: Path | None = None,
+    held_out: int = 1000,
+    precision: str = "no",
+) -> AbstractClassifier:
+    """Train a classifier "adversarial" or "saturated", with settings such as a command line gives them.
+
+    Args:
+        mode: Which of the two.
+        config: The network and how long.
+        data: Training images.
+        out: Checkpoint of kind "awake" to write.
+        context: How to run.
+        seed: Of weights and order.
+        settings: Keywords of `AdversarialConfig`, or of `SaturationConfig` and `Annealing` together.
+        start: Checkpoint to begin with; None: fresh weights.
+        held_out: Saturated: the last so many images of `data` judge instead, >= 1.
+        precision: "no", "bf16" or "fp16".
+
+    Returns:
+        The trained network, in evaluation mode, on the CPU.
+
+    Raises:
+        ConfigError: The mode or a setting is unknown, a value is out of range, or too few images are left.
+        CheckpointError: A file is damaged or of another training.
+    """
+    if mode == "adversarial":
+        adversarial: AdversarialConfig = _settings(AdversarialConfig, settings)
+        return adversarial_step(
+            config, data, out, context, seed=seed, adversarial=adversarial, start=start, precision=precision
+        )
+    if mode != "saturated":
+        raise ConfigError(f"there is no mode '{mode}': expected adversarial or saturated")
+    known = {each.name for each in fields(Annealing)}
+    rise = {name: value for name, value in settings.items() if name in known}
+    rest = {name: value for name, value in settings.items() if name not in known}
+    annealing: Annealing = _settings(Annealing, {"maximum": 0.1, "epochs": 0.75 * config.epochs, **rise})
+    saturation: SaturationConfig = replace(_settings(SaturationConfig, rest), annealing=annealing)
+    cut = len(data) - held_out
+    if cut < 2:
+        raise ConfigError(
+            f"{held_out} held-out images leave {cut} of {len(data)} to train on: hold out fewer"
+        )
+    return saturate_step(
+        config,
+        data.part(0, cut),
+        out,
+        context,
+        seed=seed,
+        saturation=saturation,
+        held_out=data.part(cut, len(data)),
+        start=start,
+        precision=precision,
+    )
+
+
+def _settings(kind: Any, values: Mapping[str, Any]) -> Any:
+    """Build a class of settings, and name what is unknown or of the wrong type."""
+    known = [each.name for each in fields(kind) if each.name != "annealing"]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"unknown setting '{name}': expected one of {', '.join(known)}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"{kind.__name__}: {error}") from error
 
 
 def _begin(

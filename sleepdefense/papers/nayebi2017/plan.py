@@ -52,6 +52,7 @@ class Plan:
         each: Test images of a class in a dissimilarity matrix.
         dimension: Of the random weights of section 8.
         sleep_images: Images of the sleep.
+        sleep_test: Test images that are attacked before and after it.
     """
 
     train_images: int | None
@@ -66,11 +67,12 @@ class Plan:
     each: int
     dimension: int
     sleep_images: int
+    sleep_test: int
 
 
 _STRONG = (
     "Linf:PGD(epsilon=0.25),Linf:PGD(epsilon=0.25,loss=margin),Linf:PGD(epsilon=0.25,loss=dlr),"
-    "Linf:Square(epsilon=0.25,queries=1000),Linf:AutoAttack(epsilon=0.25)"
+    "Linf:Square(epsilon=0.25,queries=500),Linf:AutoAttack(epsilon=0.25)"
 )
 
 PLANS: dict[str, Plan] = {
@@ -87,13 +89,14 @@ PLANS: dict[str, Plan] = {
         each=5,
         dimension=2000,
         sleep_images=64,
+        sleep_test=10,
     ),
     "cpu": Plan(
         train_images=None,
         held_out=2000,
         fgsm_images=None,
-        strong_images=100,
-        query_images=20,
+        strong_images=50,
+        query_images=10,
         strong=_STRONG,
         query="L2:Boundary(steps=1000),L2:HopSkipJump(steps=20)",
         descent_steps=1000,
@@ -101,6 +104,7 @@ PLANS: dict[str, Plan] = {
         each=100,
         dimension=20_000,
         sleep_images=1024,
+        sleep_test=300,
     ),
     "paper": Plan(
         train_images=None,
@@ -108,12 +112,13 @@ PLANS: dict[str, Plan] = {
         fgsm_images=None,
         strong_images=1000,
         query_images=100,
-        strong=_STRONG.replace("queries=1000", "queries=5000"),
+        strong=_STRONG.replace("queries=500", "queries=5000"),
         query="L2:Boundary,L2:HopSkipJump",
         descent_steps=1000,
         path_points=1001,
         each=100,
         dimension=20_000,
         sleep_images=1024,
+        sleep_test=2000,
     ),
 }

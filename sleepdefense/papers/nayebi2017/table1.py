@@ -11,7 +11,9 @@ from sleepdefense.evaluation import RobustnessTable, evaluate_systems
 from sleepdefense.evaluation.metrics import within
 from sleepdefense.papers.nayebi2017.networks import Images, all_networks, images_of, plan_of
 from sleepdefense.papers.nayebi2017.plan import EPSILON, NETWORKS, TRAININGS
+from sleepdefense.papers.nayebi2017.sleeping import sleep_table
 from sleepdefense.papers.nayebi2017.softened import Seen, Softened, zero_gradient_share
+from sleepdefense.papers.nayebi2017.trials import annealing_trials
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import PrintedCell, printed_column
 from sleepdefense.papers.recipe import Job
@@ -51,6 +53,8 @@ def table_1(job: Job) -> Outcome:
             columns["distance"],
             merged,
         ),
+        annealing_trials(job, job.seeds[0]),
+        sleep_table(job, job.seeds[0]),
     )
     return Outcome(tables=tables, findings=findings(merged))
 
