@@ -1,0 +1,158 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from sleepdefense.analysis import (
+    dissimilarities,
+    drive_distributions,
+    empirical_ratio,
+    path_geometry,
+    pearson_ratios,
+    weight_distributions,
+)
+from sleepdefense.attacks import parse_attacks
+from sleepdefense.models import ReLUMLP, SigmoidMLP, build_model
+from sleepdefense.papers import Job, find_recipe, printed_column, recipes, reproduce
+from sleepdefense.papers.nayebi2017.plan import NETWORKS, PLANS
+from sleepdefense.papers.nayebi2017.schedules import network_plan
+from sleepdefense.papers.nayebi2017.softened import Seen, Softened, zero_gradient_share
+from sleepdefense.papers.recipe import SCALES
+from sleepdefense.pipeline import Context
+from sleepdefense.report.canvas import png_bytes
+from sleepdefense.report.saturation_figures import (
+    dissimilarity_figure,
+    drive_figure,
+    geometry_figure,
+    ratio_figure,
+    weight_figure,
+)
+from sleepdefense.report.target_grids import TargetGrid, target_figure
+
+
+def _images(batch: int = 6) -> torch.Tensor:
+    return torch.rand(batch, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def _sharp(factor: float) -> SigmoidMLP:
+    model = build_model("saturating-sigmoid-mlp", {"hidden": 12, "size": 8}, seed=0)
+    assert isinstance(model, SigmoidMLP)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "layers.5" not in name:
+                weight *= factor
+    return model.eval()
+
+
+def test_every_table_and_figure_has_a_recipe() -> None:
+    known = {(recipe.kind, recipe.number) for recipe in recipes("nayebi2017")}
+    assert known == {("table", 1), *(("figure", number) for number in range(1, 9))}
+
+
+def test_printed_numbers_are_those_of_table_1() -> None:
+    cells = printed_column("nayebi2017:sigmoid MLP, saturated").cells
+    assert (cells["clean"].value, cells["Linf:FGSM"].value) == (97.01, 94.43)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_plans_can_be_read(scale: str) -> None:
+    plan = PLANS[scale]
+    assert {spec.epsilon for spec in parse_attacks(plan.strong)} == {0.25}
+    assert all(spec.access == "query" for spec in parse_attacks(plan.query))
+    for network in NETWORKS:
+        vanilla = network_plan(scale, network).vanilla
+        build_model(vanilla.model, vanilla.settings, seed=0)
+    assert (
+        build_model("saturating-cnn", network_plan("paper", "CNN").vanilla.settings, seed=0).settings["width"]
+        == 32
+    )
+
+
+def test_a_softened_network_has_the_gradient_that_the_sharp_one_lost() -> None:
+    model, images = _sharp(3000.0), _images()
+    labels = model(images).detach().argmax(1)
+    assert zero_gradient_share(model, images, labels) == (1.0, 6)
+    soft = Softened(model, images)
+    share, _ = zero_gradient_share(soft, images, soft(images).detach().argmax(1))
+    assert share == 0.0
+    leaf = images.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(soft(leaf).logsumexp(1).sum(), leaf)
+    assert gradient.dtype == torch.float32
+    torch.testing.assert_close(gradient.abs().flatten(1).amax(1), torch.ones(6))
+
+
+def test_softening_leaves_a_soft_network_as_it_is() -> None:
+    model, images = _sharp(0.1), _images()
+    torch.testing.assert_close(Softened(model, images)(images), model(images))
+
+
+def test_a_network_is_judged_and_its_copies_are_attacked() -> None:
+    model, twin = _sharp(1.0), _sharp(2.0)
+    soft = Softened(model, _images())
+    seen = Seen(model, soft, twin)
+    assert torch.equal(seen(_images()), model(_images()))
+    assert seen.attack_surfaces() == {"adaptive": soft, "black-box-substitute": twin}
+    assert list(Seen(model, soft, None).attack_surfaces()) == ["adaptive"]
+
+
+def _drawings() -> dict[str, Figure]:
+    one, other = _sharp(1.0), _sharp(5.0)
+    images, labels = _images(), torch.tensor([0, 0, 1, 1, 2, 2])
+    nets: dict[str, nn.Module] = {"vanilla": one, "saturated": other}
+    samples = pearson_ratios((0.0, 1.0), dimension=50, pairs=2)
+    weights = one.layers[1].weight.detach().double().numpy()
+    grid = TargetGrid(
+        images=np.zeros((2, 2, 1, 8, 8), np.float32), found=np.array([[True, False], [True, True]])
+    )
+    assert grid.num_found == 1
+    return {
+        "weights": weight_figure({name: weight_distributions(net) for name, net in nets.items()}),
+        "drives": drive_figure({name: drive_distributions(net, images) for name, net in nets.items()}),
+        "dissimilarity": dissimilarity_figure(
+            {name: dissimilarities(net, images, labels) for name, net in nets.items()}
+        ),
+        "geometry": geometry_figure(
+            {name: [path_geometry(net, images[:1], images[1:2], points=5)] for name, net in nets.items()},
+            [(0, 1)],
+        ),
+        "ratio": ratio_figure(samples, [empirical_ratio("saturated", weights, dimension=50, pairs=2)]),
+        "targets": target_figure({"vanilla": grid}),
+    }
+
+
+@pytest.mark.slow
+def test_figures_are_drawn_and_equal_data_gives_equal_bytes() -> None:
+    first, again = _drawings(), _drawings()
+    for name, drawing in first.items():
+        content = png_bytes(drawing, dpi=50, background="white")
+        assert content[:8] == b"\x89PNG\r\n\x1a\n", name
+        assert content == png_bytes(again[name], dpi=50, background="white"), name
+
+
+@pytest.mark.long
+def test_figure_1_is_made_from_nothing_and_made_again_from_what_is_there(tmp_path: Path) -> None:
+    recipe = find_recipe("nayebi2017", "figure", 1)
+
+    def make(resume: bool) -> tuple[bytes, ...]:
+        job = Job(
+            folder=tmp_path / "job",
+            scale="smoke",
+            dataset="digits",
+            seeds=(0,),
+            context=Context(resume=resume),
+        )
+        outcome = reproduce(recipe, job)
+        assert outcome.tables[0].rows[1] == "sigmoid MLP, saturated"
+        return tuple(path.read_bytes() for path in outcome.figures)
+
+    assert make(False) == make(True)
+
+
+def test_relu_networks_differ_in_precision_and_scale_only() -> None:
+    model = build_model("saturating-relu-mlp", {"hidden": 12, "size": 8}, seed=0).eval()
+    assert isinstance(model, ReLUMLP)
+    soft = Softened(model, _images())
+    torch.testing.assert_close(soft(_images()), soft.scale * model(_images()))
