@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from sleepdefense.attacks.any_of import AnyOf
+from sleepdefense.attacks.bpda import BPDA
 from sleepdefense.attacks.eot import EOT, DrawsOnce
 from sleepdefense.attacks.noise import derive_seed
 from sleepdefense.attacks.refinement import refine_binarised
 from sleepdefense.models.binarised import BinarisesInput
+from sleepdefense.models.defense_gan import DefenseGAN
 from sleepdefense.models.purified import Purified
 from sleepdefense.shapes import Images, Logits
 
@@ -44,6 +46,7 @@ def find_surfaces(model: Callable[[Images], Logits]) -> Any:
         - for a network on binarised images, "white-box": itself, "adaptive": any of its proxies, refined,
           "black-box-query": itself, refined;
         - for a network that draws at random, "white-box": itself, "adaptive": the mean over several draws;
+        - for a purifier that searches (Defense-GAN), also "adaptive": the identity in place of its gradient;
         - for any other, "white-box": itself.
     """
     if isinstance(model, Purified):
@@ -114,6 +117,8 @@ def _of_purified(model: Purified) -> dict[str, Any]:
             surfaces[QUERY] = AnyOf({"itself": model}, judge=model, refine=_refinement(purifier))
     elif is_random:
         surfaces[ADAPTIVE] = EOT(DrawnPurified(purifier, classifier))
+    elif isinstance(purifier, DefenseGAN):
+        surfaces[ADAPTIVE] = Purified(BPDA(purifier, "identity"), classifier)
     return surfaces
 
 

@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier, AbstractPurifier
     from sleepdefense.models.binarised import Binarised, BinaryCNN
     from sleepdefense.models.classifiers import C1, C2, C3, C4
+    from sleepdefense.models.defense_gan import DefenseGAN
     from sleepdefense.models.defense_vae import DefenseVAE
+    from sleepdefense.models.ensemble import Ensemble
     from sleepdefense.models.fc_vae import FCVAE
     from sleepdefense.models.purified import Purified
     from sleepdefense.models.registry import MODELS, build_model
@@ -28,7 +30,9 @@ __all__ = [
     "AbstractPurifier",
     "Binarised",
     "BinaryCNN",
+    "DefenseGAN",
     "DefenseVAE",
+    "Ensemble",
     "Purified",
     "ReLUMLP",
     "SaturatingCNN",
@@ -45,7 +49,9 @@ _HOMES = {
     "base": ("AbstractAwakeModel", "AbstractClassifier", "AbstractPurifier"),
     "binarised": ("Binarised", "BinaryCNN"),
     "classifiers": ("C1", "C2", "C3", "C4"),
+    "defense_gan": ("DefenseGAN",),
     "defense_vae": ("DefenseVAE",),
+    "ensemble": ("Ensemble",),
     "fc_vae": ("FCVAE",),
     "purified": ("Purified",),
     "registry": ("MODELS", "build_model"),

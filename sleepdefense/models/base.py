@@ -33,9 +33,11 @@ class AbstractAwakeModel(nn.Module, abc.ABC):
         name: What the command line and the checkpoints call the class, such as "defense-vae".
         settings: The keywords of the constructor, in full and fit for JSON: `build_model(name, settings)`
             makes a network of the same architecture.
+        adam_betas: How fast Adam forgets, in a training of this class.
     """
 
     name: ClassVar[str]
+    adam_betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(self, settings: dict[str, int | float]) -> None:
         super().__init__()
@@ -61,7 +63,14 @@ class AbstractAwakeModel(nn.Module, abc.ABC):
 
 
 class AbstractPurifier(AbstractAwakeModel):
-    """A network that maps a disturbed image to the clean image behind it."""
+    """A network that maps a disturbed image to the clean image behind it.
+
+    Attributes:
+        learns_from_attacks: Whether its loss looks at the disturbed images, so that attacks must be made
+            first.
+    """
+
+    learns_from_attacks: ClassVar[bool] = True
 
     @override
     @abc.abstractmethod

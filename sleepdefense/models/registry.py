@@ -9,6 +9,7 @@ from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractAwakeModel
 from sleepdefense.models.binarised import BinaryCNN
 from sleepdefense.models.classifiers import C1, C2, C3, C4
+from sleepdefense.models.defense_gan import DefenseGAN
 from sleepdefense.models.defense_vae import DefenseVAE
 from sleepdefense.models.fc_vae import FCVAE
 from sleepdefense.models.saturating import ReLUMLP, SaturatingCNN, SigmoidMLP
@@ -20,6 +21,7 @@ MODELS: dict[str, type[AbstractAwakeModel]] = {
     for model in (
         DefenseVAE,
         FCVAE,
+        DefenseGAN,
         C1,
         C2,
         C3,

@@ -80,7 +80,7 @@ def train_step(
         The trained model, in evaluation mode, on the CPU.
     """
     model = new_model(config, data, seed=seed)
-    is_purifier = isinstance(model, AbstractPurifier)
+    is_purifier = isinstance(model, AbstractPurifier) and model.learns_from_attacks
     if is_purifier and pairs is not None and classifier is None:
         raise ConfigError(
             f"model '{config.model}' learns to remove attacks on a classifier: name its checkpoint "

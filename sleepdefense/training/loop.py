@@ -90,7 +90,7 @@ def fit(
             if weight.ndim == 4 and accelerator.num_processes == 1:  # a third faster on the CPU
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         learning = [weight for weight in trained.parameters() if weight.requires_grad]
-        optimizer = torch.optim.Adam(learning, lr=config.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(learning, lr=config.learning_rate, betas=trained.adam_betas, fused=True)
         identity = {} if path is None else _identity(model, material, config, accelerator) | dict(facts or {})
         losses: list[float] = []
         scaler: dict[str, Any] = {}
