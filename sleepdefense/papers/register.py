@@ -5,7 +5,10 @@ import importlib
 from sleepdefense.errors import ConfigError
 from sleepdefense.papers.recipe import Recipe
 
-COOKBOOKS: dict[str, str] = {"nayebi2017": "sleepdefense.papers.nayebi2017"}
+COOKBOOKS: dict[str, str] = {
+    "talafha2023": "sleepdefense.papers.talafha2023",
+    "nayebi2017": "sleepdefense.papers.nayebi2017",
+}
 """Short name of a paper -> the package of this room that holds its recipes, as `RECIPES`."""
 
 
