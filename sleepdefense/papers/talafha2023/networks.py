@@ -65,12 +65,14 @@ class Slept:
         after: The same after its sleep.
         controls: Networks whose weights moved as far, by other ways.
         classifier: What classifies the reconstructions.
+        kept: The part of the sleep that its guard kept, in [0, 1].
     """
 
     before: nn.Module
     after: nn.Module
     controls: Mapping[str, nn.Module]
     classifier: nn.Module
+    kept: float
 
     @property
     def systems(self) -> dict[str, nn.Module]:
@@ -184,7 +186,7 @@ def let_sleep(job: Job, plan: Plan, pantry: Pantry, awake: Path, classifier: nn.
         awake.with_name(f"{awake.stem}.{part}.h5") for part in ("spiking", "slept", "woken")
     )
     before = convert_step(awake, pantry.train, spiking, job.context, config=plan.conversion, seed=seed)
-    after = sleep_step(
+    night = sleep_step(
         spiking,
         pantry.train,
         slept,
@@ -193,12 +195,14 @@ def let_sleep(job: Job, plan: Plan, pantry: Pantry, awake: Path, classifier: nn.
         seed=seed,
         held_out=pantry.held_out,
         classifier=classifier,
-    ).network
+    )
+    after, verdict = night.network, night.diary.verdict
     return Slept(
         before=to_awake(before),
         after=wake_step(slept, woken, job.context),
         controls=controls_of(before, after, seed),
         classifier=classifier,
+        kept=1.0 if verdict is None else verdict.factor,
     )
 
 

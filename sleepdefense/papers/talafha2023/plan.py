@@ -230,4 +230,12 @@ def _for_faces(plan: Plan, scale: str, dataset: str) -> Plan:
             words="3,000 training images, networks of an eighth of the width; E2E fine-tunes both for one "
             "epoch on 500 images",
         )
-    return replace(plan, train=48, held_out=16, test=16, gan=None, asked=8)
+    return replace(
+        plan,
+        train=128,
+        held_out=16,
+        test=16,
+        purifier=replace(purifier, batch_size=8),
+        gan=None,
+        asked=8,
+    )

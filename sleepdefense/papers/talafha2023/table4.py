@@ -1,6 +1,6 @@
 """Table 4: attacks on the classifier alone, beside those through the purifier, and controls of the sleep."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -36,7 +36,7 @@ COLUMNS = ("No attack", "No defense", "Our model", "Our model (E2E)", "Defense-V
 DATASETS = ("mnist", "fashion-mnist", "celeba", "digits")
 AVERAGE = "average"
 GAN, GAN_IDENTITY = "Defense-GAN", "Defense-GAN, its gradient taken for the identity"
-NOT_RUN = Measured(status="not run at this scale")
+NOT_RUN = Measured(status="not run")
 
 
 @dataclass(slots=True)
@@ -80,6 +80,7 @@ def cook(job: Job) -> Outcome:
         ),
         findings=(
             *sleep_findings({OBLIVIOUS: found.oblivious, WHITE_BOX: found.white_box}),
+            *guard_findings(targets),
             *printed_findings(job, found.oblivious),
         ),
     )
@@ -233,6 +234,28 @@ def scale_words(job: Job, plan: Plan) -> str:
     """Say how much of everything was taken."""
     words = f" ({plan.words})" if plan.words else ""
     return f"{job.dataset}, scale {job.scale}{words}"
+
+
+def guard_findings(targets: Mapping[tuple[int, str], Target]) -> list[str]:
+    """Say how much of each sleep its guard kept."""
+    sentences = []
+    for what, slept_of in (("Our model", _purified), ("Our model (E2E)", _joint)):
+        kept = ", ".join(
+            f"{name} {100 * slept_of(target).kept:.0f} % (seed {seed})"
+            for (seed, name), target in targets.items()
+        )
+        sentences.append(
+            f"{what}: of the sleep, whose dose is a tenth of the weights, the guard kept {kept}."
+        )
+    return sentences
+
+
+def _purified(target: Target) -> Slept:
+    return target.purified
+
+
+def _joint(target: Target) -> Slept:
+    return target.joint
 
 
 def printed_findings(job: Job, scores: Scores) -> list[str]:
