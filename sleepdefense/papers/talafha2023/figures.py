@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sleepdefense.attacks import parse_attack, perturb
 from sleepdefense.data import ImageSet
+from sleepdefense.data.catalogue import find_dataset
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.recipe import Job, Recipe
 from sleepdefense.papers.talafha2023.networks import load_pantry, make_gan, make_target
@@ -74,9 +75,13 @@ def image_rows(
 
 
 def _drawn(job: Job, name: str, title: str, blocks: Mapping[str, Mapping[str, Tensor]]) -> Outcome:
-    """Draw and write a figure."""
+    """Draw and write a figure; one with faces stays in the folder of the job, out of the outcome."""
     path = job.folder / name
     path.write_bytes(rows_png(f"{title}; {job.dataset}, scale {job.scale}", blocks))
+    if find_dataset(job.dataset).attributes:
+        return Outcome(
+            findings=(f"'{name}' shows faces, so it is not published: it lies in the folder of the job.",)
+        )
     return Outcome(figures=(path,))
 
 
