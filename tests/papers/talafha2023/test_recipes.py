@@ -18,7 +18,7 @@ from sleepdefense.papers import Job, find_recipe, recipes, reproduce
 from sleepdefense.papers.recipe import SCALES
 from sleepdefense.papers.talafha2023.figures import rows_png
 from sleepdefense.papers.talafha2023.judging import Score, Scores
-from sleepdefense.papers.talafha2023.plan import TARGETS, plan_for, training_attacks
+from sleepdefense.papers.talafha2023.plan import plan_for, training_attacks
 from sleepdefense.papers.talafha2023.systems import Attacked
 from sleepdefense.papers.talafha2023.table4 import COLUMNS, oblivious_table
 from sleepdefense.pipeline import Context
@@ -99,23 +99,22 @@ def test_all_tables_and_figures_are_listed() -> None:
 
 
 @pytest.mark.long
-def test_table_4_is_made_from_nothing_but_data(tmp_path: Path) -> None:
+def test_table_4_is_made_from_nothing_but_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one of the three classifiers, which takes a third of the time."""
+    for module in ("table4", "control_table", "ensembles"):
+        monkeypatch.setattr(f"sleepdefense.papers.talafha2023.{module}.TARGETS", ("C3",))
     asked = job(tmp_path)
     outcome = reproduce(find_recipe(PAPER, "table", 4), asked)
     main, white_box, controls, ensembles = outcome.tables
     for table in (main, white_box, ensembles):
-        for name in TARGETS:
-            for attack in ("FGSM", "RAND+FGSM"):
-                row = next(row for row in table.rows if row.startswith(f"{name} {attack}"))
-                for column in table.columns:
-                    assert table.measured[row, column].values, (table.name, row, column)
-    undefended = [main.measured[f"{name} FGSM", "No defense"].mean for name in TARGETS]
-    clean = [main.measured[f"{name} FGSM", "No attack"].mean for name in TARGETS]
-    assert max(undefended) < 15 < min(clean)
+        for attack in ("FGSM", "RAND+FGSM"):
+            row = next(row for row in table.rows if row.startswith(f"C3 {attack}"))
+            for column in table.columns:
+                assert table.measured[row, column].values, (table.name, row, column)
+    assert main.measured["C3 FGSM", "No defense"].mean < 15 < main.measured["C3 FGSM", "No attack"].mean
     assert any("sleep: better than before in" in sentence for sentence in outcome.findings)
-    assert controls.measured["C1 FGSM, oblivious", "Our model: sleep"].status
-    page = (asked.folder / "talafha2023-table4-digits.md").read_text()
-    assert "scale smoke" in page
+    assert controls.measured["C3 FGSM, oblivious", "Our model: sleep"].status
+    assert "scale smoke" in (asked.folder / "talafha2023-table4-digits.md").read_text()
     numbers = json.loads((asked.folder / "talafha2023-table4-digits.json").read_text())
     again = reproduce(find_recipe(PAPER, "table", 4), asked)  # everything is there already
     assert [table.as_json() for table in again.tables] == numbers["tables"]
