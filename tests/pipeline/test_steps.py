@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from sleepdefense.checkpoint import load_checkpoint
-from sleepdefense.config import SleepSection
+from sleepdefense.config import ModelConfig, PairsConfig, SleepSection
 from sleepdefense.data import load_data
 from sleepdefense.errors import ConfigError
-from sleepdefense.pipeline import Context, sleep_step
+from sleepdefense.models import DefenseGAN
+from sleepdefense.pipeline import Context, sleep_step, train_step
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -27,3 +28,18 @@ def test_a_sleep_takes_the_processor_where_there_is_no_gpu(finished_run, tmp_pat
     assert {name: array.tobytes() for name, array in alike[0].items()} == {
         name: array.tobytes() for name, array in alike[1].items()
     }
+
+
+def test_a_gan_needs_no_classifier_to_attack(tmp_path):
+    data, _ = load_data("digits", limit=16)
+    config = ModelConfig(
+        model="defense-gan",
+        settings={"width": 1, "latent": 2, "steps": 1, "restarts": 1},
+        epochs=1,
+        batch_size=8,
+    )
+    out = tmp_path / "gan.h5"
+    trained = train_step(config, data, out, Context(), seed=0, pairs=PairsConfig())
+    assert isinstance(trained, DefenseGAN)
+    again = train_step(config, data, out, Context(resume=True), seed=0)  # which attacks plays no part
+    assert torch.equal(again(data.images[:2]), trained(data.images[:2]))
