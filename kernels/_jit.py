@@ -32,6 +32,7 @@ HAS_VECTORS: Final = os.environ.get("SLEEPDEFENSE_SIMD", "on") != "off" and not 
 _FLAGS: Final = {
     "nogil": True,
     "error_model": "numpy",
+    "no_cfunc_wrapper": True,  # C does not call them
 }  # the kernels run in a pool of threads; sums must stay exact, so no fastmath
 _SETTINGS: Final = (
     "BOUNDSCHECK",
@@ -101,5 +102,4 @@ def kernel(func: _F) -> _F:
 def part(func: _F) -> _F:
     """Compile `func` as a part of the kernels that call it: Python cannot, and nothing of its own is kept."""
     raw = inspect.unwrap(func)
-    wrapper = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": SourceCompiler}
-    return cast(_F, _NJIT(**wrapper, **_FLAGS)(raw))
+    return cast(_F, _NJIT(no_cpython_wrapper=True, pipeline_class=SourceCompiler, **_FLAGS)(raw))

@@ -16,6 +16,8 @@ from sleepdefense.kernels import (
     compete,
     counters,
     encode,
+    extent,
+    fill,
     fire,
     fused,
     kwta,
@@ -25,9 +27,11 @@ from sleepdefense.kernels import (
     patterns,
     peak,
     profile,
+    recall,
     rounding,
     stdp,
     sums,
+    tally,
     update,
 )
 
@@ -39,6 +43,8 @@ COMPILED = {
         compete,
         counters,
         encode,
+        extent,
+        fill,
         fire,
         fused,
         kwta,
@@ -48,9 +54,11 @@ COMPILED = {
         patterns,
         peak,
         profile,
+        recall,
         rounding,
         stdp,
         sums,
+        tally,
         update,
     )
     for name, value in vars(module).items()
