@@ -18,6 +18,7 @@ from sleepdefense.attacks.refinement import refine_binarised
 from sleepdefense.data import load_data
 from sleepdefense.evaluation.metrics import distances, wilson_interval, within
 from sleepdefense.models import Binarised, awake_from_file
+from sleepdefense.models.binarised import BinarisesInput
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=50)
     parser.add_argument("--threshold", type=float, default=0.5)
     arguments = parser.parse_args()
-    model = Binarised(awake_from_file(arguments.network), arguments.threshold)
+    network = awake_from_file(arguments.network)
+    model = network if isinstance(network, BinarisesInput) else Binarised(network, arguments.threshold)
     _, test = load_data(arguments.data, limit=1, test_limit=arguments.limit)
     clean = predict(model, test.images) == test.labels.numpy()
     for text in arguments.attacks:
@@ -39,7 +41,7 @@ def main() -> None:
             batch = attack_batch(
                 spec, member, test.images, test.labels, index=torch.arange(len(test)), seed=0
             )
-            moved = refine_binarised(test.images, batch.images, arguments.threshold)
+            moved = refine_binarised(test.images, batch.images, model.threshold)
             for found, images in ((raw, batch.images), (refined, moved)):
                 distance = distances(test.images, images, spec.norm).numpy()
                 is_wrong = predict(model, images) != test.labels.numpy()

@@ -75,6 +75,31 @@ def test_published_weights_are_evaluated_in_black_and_white(
     assert len(rows[-1]["winners"]) == 7
 
 
+def test_an_evaluation_is_written_as_a_page(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, page = tmp_path / "r.h5", tmp_path / "page.md"
+    attacks = ("--limit", 4, "--attacks", "FGSM,L2:BIM(steps=2)", "--no-checks", "--printed", "dim2022:CNN")
+    arguments = ("eval", weights, *attacks, "--out", out, "--page", page)
+    assert call(*arguments, capsys=capsys)[0] == 0
+    text = page.read_text()
+    assert text.startswith("# dim2022, column CNN: printed and measured\n")
+    assert (
+        "sleepdefense eval cnn.net --limit 4 --attacks 'FGSM,L2:BIM(steps=2)' --printed dim2022:CNN" in text
+    )
+    assert "| Linf:FGSM | 7 % |" in text
+    results = out.read_bytes()
+    code, output = call(*arguments, "--resume", capsys=capsys)
+    assert code == 1
+    assert "page.md' exists: overwrite it with --force" in output
+    assert call(*arguments, "--resume", "--force", "--so-far", capsys=capsys)[0] == 0
+    assert page.read_text() == text
+    assert out.read_bytes() == results
+    code, output = call("eval", weights, *attacks, "--so-far", capsys=capsys)
+    assert code == 1
+    assert "name its --out" in output
+
+
 def test_an_unknown_pickle_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.net"
     torch.save({}, path, _use_new_zipfile_serialization=False)
