@@ -49,7 +49,7 @@ def excess_kurtosis(values: Float[Tensor, "*any"]) -> float:
     Source:
         Nayebi and Ganguli 2017, Figure 1: gamma_2. SciPy's `kurtosis(values, fisher=True, bias=True)`.
 
-    >>> excess_kurtosis(torch.tensor([-1.0, 1.0]))
+    >>> excess_kurtosis(Tensor([-1.0, 1.0]))
     -2.0
     """
     flat = values.detach().double().flatten()
