@@ -144,6 +144,47 @@ def _shown(value: str | float) -> str:
     return "-" if value != value else f"{value:.4g}"
 
 
+@command.command(name="internal-models")
+@click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True)
+@click.option("--num-classes", type=click.IntRange(min=2), default=10, show_default=True)
+@click.option("--torch-threads", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=10, show_default=True)
+@options.seed
+@options.as_json
+def internal_models(
+    batch_size: int, num_classes: int, torch_threads: int, rounds: int, seed: int, as_json: bool
+) -> None:
+    r"""Measure a step of training of DIM's internal models: all as one, and one network after the other.
+
+    Seconds of the clock on the wall; contestants take turns and the fastest round counts.
+
+    \b
+    Example: sleepdefense bench internal-models --batch-size 32
+    """
+    from dataclasses import asdict
+
+    from sleepdefense.bench.internal_models import measure_internal_models
+
+    with progress_bar() as progress:
+        times = measure_internal_models(
+            batch_size=batch_size,
+            num_classes=num_classes,
+            threads=torch_threads,
+            rounds=rounds,
+            seed=seed,
+            progress=progress,
+        )
+    ratios = {
+        "times faster than a loop of networks that learn alone": times.loop_alone / times.together,
+        "times faster than a loop on shared noise": times.loop_shared / times.together,
+    }
+    if as_json:
+        click.echo(json.dumps({**asdict(times), **ratios}, indent=1))
+        return
+    for name, value in {**asdict(times), **ratios}.items():
+        click.echo(f"{name}: {value:.4g}")
+
+
 @command.command(name="page")
 @click.argument("measured", type=options.EXISTING_FILE)
 @click.option("--out", type=options.FILE, required=True, help="Markdown file to write.")

@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from sleepdefense.cli import options
 from sleepdefense.cli.progress import progress_bar
 from sleepdefense.cli.settings import parse_settings
+
+if TYPE_CHECKING:
+    from sleepdefense.training import MadryConfig
 
 
 @click.command(name="train")
@@ -29,6 +33,13 @@ from sleepdefense.cli.settings import parse_settings
     default="sample",
     show_default=True,
     help="Purifiers: each image once an epoch in one variant, or in all.",
+)
+@click.option(
+    "--adversarial",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Classifiers: attack the images in every step (Madry et al.); epsilon=0.3, steps=40, step_size=0.01 "
+    "or ramp=0, where what is not named takes this value.",
 )
 @click.option(
     "--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="Passes over the images."
@@ -82,6 +93,7 @@ def command(
     classifier: Path | None,
     attacks: str,
     pairing: str,
+    adversarial: tuple[str, ...],
     epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -107,6 +119,8 @@ def command(
 
     \b
     Example: sleepdefense train vanilla-cnn --data mnist --epochs 2 --out classifier.h5
+    Example: sleepdefense train dim --data mnist --epochs 10 --out dim.h5
+    Example: sleepdefense train madry --data mnist --adversarial epsilon=0.3 --batch-size 50 --out madry.h5
     Example: sleepdefense train defense-vae --data mnist --classifier classifier.h5 --out vae.h5
     Example: sleepdefense train saturating-sigmoid-mlp --mode saturated --how maximum=1 --out saturated.h5
     """
@@ -123,6 +137,8 @@ def command(
         batch_size=batch_size,
         learning_rate=learning_rate,
     )
+    if mode != "plain" and adversarial:
+        raise ConfigError("--adversarial is for the mode 'plain': leave one of the two out")
     if mode == "plain" and (how or start is not None):
         raise click.UsageError("--how and --start belong to the modes adversarial and saturated")
     with progress_bar() as progress:
@@ -146,6 +162,7 @@ def command(
                 cache=out.with_name(f"{out.stem}.pairs.h5"),
                 device=device,
                 precision=precision,
+                adversarial=_adversarial(adversarial),
             )
         else:
             trained = train_in_mode(
@@ -162,3 +179,16 @@ def command(
             )
     facts = {"out": str(out), "model": trained.name, "settings": trained.settings, "images": len(train)}
     click.echo(json.dumps(facts) if as_json else f"{out}: {trained.name}, trained on {len(train)} images")
+
+
+def _adversarial(texts: tuple[str, ...]) -> "MadryConfig | None":
+    """Read the settings of an adversarial training, if one is wanted."""
+    from sleepdefense.errors import ConfigError
+    from sleepdefense.training import MadryConfig
+
+    if not texts:
+        return None
+    try:
+        return MadryConfig(**parse_settings(texts))
+    except TypeError as error:
+        raise ConfigError(f"--adversarial: {error}") from error

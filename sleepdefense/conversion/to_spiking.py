@@ -34,7 +34,7 @@ def to_spiking(
     threshold 1, hidden sigmoids and tanhs stochastic neurons. Results (pixels, logits, mean, log variance)
     are read from the membrane of neurons that do not fire, and squashed there. Signed values between two
     maps (the latent layer of an autoencoder) are read out the same way and drive what follows as a
-    constant current.
+    constant current; so does a result that something follows (the denoised image of internal models).
 
     Args:
         model: The awake network. It is copied, never changed.
@@ -130,7 +130,7 @@ def _node(
     if stage.op == "relu":
         return SpikingNode(op="fire", is_binary=True, **facts)
     if stage.op in ("sigmoid", "tanh"):
-        if stage.name in results and not graph.users(stage.name):
+        if stage.name in results:
             return SpikingNode(op=stage.op, **facts)
         op = "bernoulli" if stage.op == "sigmoid" else "signed_bernoulli"
         return SpikingNode(op=op, is_binary=True, **facts)
@@ -144,6 +144,8 @@ def _node(
 def _is_signal(graph: StageGraph, name: str) -> bool:
     """Is this value carried by spikes or by the image, and so can feed synapses in the same phase?"""
     node = graph.node(name)
+    if node.op in ("sigmoid", "tanh") and name in graph.outputs.values():
+        return False
     if node.op == "input" or node.op in UNITS:
         return True
     if node.op in MAPS:

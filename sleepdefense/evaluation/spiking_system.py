@@ -18,6 +18,7 @@ from sleepdefense.attacks.noise import derive_seed
 from sleepdefense.conversion.to_awake import to_awake
 from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation.surfaces import stand_ins
+from sleepdefense.models.base import ReadsOutputs
 from sleepdefense.models.purified import Purified
 from sleepdefense.shapes import Images, Logits
 from sleepdefense.spiking import SpikingNetwork, simulate
@@ -72,7 +73,7 @@ class SpikingSystem(nn.Module):
         if encoder not in ENCODERS:
             raise ConfigError(f"unknown encoder '{encoder}': expected one of {', '.join(ENCODERS)}")
         results = tuple(network.outputs)
-        if classifier is None and len(results) != 1:
+        if classifier is None and len(results) != 1 and not isinstance(network.awake, ReadsOutputs):
             raise ConfigError(
                 f"the spiking network gives {', '.join(results)}: a purifier needs a 'classifier' behind it"
             )
@@ -103,6 +104,9 @@ class SpikingSystem(nn.Module):
             seed=seed,
             index=torch.zeros(len(images), dtype=torch.int64),
         )
+        if self.classifier is None and isinstance(self.awake, ReadsOutputs):
+            outputs = {name: value.float() for name, value in record.outputs.items()}
+            return self.awake.logits_from(images, outputs)
         result = record.outputs[self._result].float()
         return result if self.classifier is None else self.classifier(result)
 

@@ -17,7 +17,7 @@ from sleepdefense.attacks.bpda import BPDA
 from sleepdefense.attacks.eot import EOT, DrawsOnce
 from sleepdefense.attacks.noise import derive_seed
 from sleepdefense.attacks.refinement import refine_binarised
-from sleepdefense.models.binarised import BinarisesInput
+from sleepdefense.models.binarised import BinarisesInput, HasProxies
 from sleepdefense.models.defense_gan import DefenseGAN
 from sleepdefense.models.purified import Purified
 from sleepdefense.shapes import Images, Logits
@@ -45,6 +45,7 @@ def find_surfaces(model: Callable[[Images], Logits]) -> Any:
 
         - for a network on binarised images, "white-box": itself, "adaptive": any of its proxies, refined,
           "black-box-query": itself, refined;
+        - for another one with proxies, "white-box": itself, "adaptive": any of its proxies;
         - for a network that draws at random, "white-box": itself, "adaptive": the mean over several draws;
         - for a purifier that searches (Defense-GAN), also "adaptive": the identity in place of its gradient;
         - for any other, "white-box": itself.
@@ -60,6 +61,8 @@ def find_surfaces(model: Callable[[Images], Logits]) -> Any:
     if isinstance(model, BinarisesInput):
         surfaces[ADAPTIVE] = _any_proxy(model, model)
         surfaces[QUERY] = AnyOf({"itself": model}, judge=model, refine=_refinement(model))
+    elif isinstance(model, HasProxies):
+        surfaces[ADAPTIVE] = AnyOf(model.proxies(), judge=model)
     elif isinstance(model, DrawsOnce):
         surfaces[ADAPTIVE] = EOT(model)
     return surfaces

@@ -10,33 +10,46 @@ if TYPE_CHECKING:
     from sleepdefense.models.classifiers import C1, C2, C3, C4
     from sleepdefense.models.defense_gan import DefenseGAN
     from sleepdefense.models.defense_vae import DefenseVAE
+    from sleepdefense.models.dim import DIM, IM, BiDIM, DnSingleIM, SingleIM
+    from sleepdefense.models.dim_config import DIMConfig
     from sleepdefense.models.ensemble import Ensemble
     from sleepdefense.models.fc_vae import FCVAE
+    from sleepdefense.models.madry import MadryCNN
     from sleepdefense.models.purified import Purified
     from sleepdefense.models.registry import MODELS, build_model
     from sleepdefense.models.saturating import ReLUMLP, SaturatingCNN, SigmoidMLP
     from sleepdefense.models.saving import awake_checkpoint, model_from_checkpoint
+    from sleepdefense.models.synthesis import ABS, BiABS
     from sleepdefense.models.vanilla_cnn import VanillaCNN
 
 __all__ = [
+    "ABS",
     "C1",
     "C2",
     "C3",
     "C4",
+    "DIM",
     "FCVAE",
+    "IM",
     "MODELS",
     "AbstractAwakeModel",
     "AbstractClassifier",
     "AbstractPurifier",
+    "BiABS",
+    "BiDIM",
     "Binarised",
     "BinaryCNN",
+    "DIMConfig",
     "DefenseGAN",
     "DefenseVAE",
+    "DnSingleIM",
     "Ensemble",
+    "MadryCNN",
     "Purified",
     "ReLUMLP",
     "SaturatingCNN",
     "SigmoidMLP",
+    "SingleIM",
     "VanillaCNN",
     "awake_checkpoint",
     "awake_from_file",
@@ -52,11 +65,15 @@ _HOMES = {
     "defense_gan": ("DefenseGAN",),
     "defense_vae": ("DefenseVAE",),
     "ensemble": ("Ensemble",),
+    "dim": ("DIM", "IM", "BiDIM", "DnSingleIM", "SingleIM"),
+    "dim_config": ("DIMConfig",),
     "fc_vae": ("FCVAE",),
+    "madry": ("MadryCNN",),
     "purified": ("Purified",),
     "registry": ("MODELS", "build_model"),
     "saturating": ("ReLUMLP", "SaturatingCNN", "SigmoidMLP"),
     "saving": ("awake_checkpoint", "model_from_checkpoint"),
+    "synthesis": ("ABS", "BiABS"),
     "vanilla_cnn": ("VanillaCNN",),
 }
 

@@ -2,8 +2,8 @@
 
 import abc
 import typing
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -60,6 +60,26 @@ class AbstractAwakeModel(nn.Module, abc.ABC):
             generator: Draws what the loss needs at random. Dropout, a part of the layers, draws from the
                 global state of torch.
         """
+
+    def check_data(self, images: Images, labels: Labels) -> None:
+        """Refuse images that this network cannot learn from; by default none are refused.
+
+        Args:
+            images: All training images, (image, channel, height, width).
+            labels: Class of each, (image,).
+
+        Raises:
+            ConfigError: They do not fit; the message says what was expected.
+        """
+
+
+@runtime_checkable
+class ReadsOutputs(Protocol):
+    """A network that is converted by its `outputs`, and can tell what several of them say of an image."""
+
+    def logits_from(self, image: Images, outputs: Mapping[str, Tensor]) -> Logits:
+        """Return the logits, (batch, class), that follow from results under the names of `outputs`."""
+        ...
 
 
 class AbstractPurifier(AbstractAwakeModel):

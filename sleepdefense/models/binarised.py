@@ -17,6 +17,14 @@ ALPHAS = (10.0, 15.0, 20.0, 50.0, 100.0)
 
 
 @runtime_checkable
+class HasProxies(Protocol):
+    """A network whose own gradient misleads, and which names networks to be attacked in its place."""
+
+    def proxies(self) -> dict[str, nn.Module]:
+        """Return differentiable networks with the same weights, by name."""
+
+
+@runtime_checkable
 class BinarisesInput(Protocol):
     """A network whose first step has no gradient, and which names networks to be attacked in its place.
 

@@ -5,7 +5,7 @@ one that was changed, cut off or merely looks like them is refused before torch 
 files hold tensors of the same names and shapes for different networks, which only their content tells apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from sleepdefense.checkpoint import file_digest
 from sleepdefense.errors import CheckpointError
 from sleepdefense.models.base import AbstractAwakeModel
 from sleepdefense.models.registry import build_model
+from sleepdefense.models.synthesis import ABS
 
 PICKLE_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How every file of torch's old format begins: the pickled number that names the format."""
@@ -26,7 +27,7 @@ class PublicWeights(NamedTuple):
 
     Attributes:
         name: Its name where it was published.
-        model: A key of `MODELS`, or "abs", whose networks cannot be built here.
+        model: A key of `MODELS`, or "abs", of whose network each file is a tenth.
     """
 
     name: str
@@ -45,6 +46,9 @@ _ABS_DIGESTS = (
     "cccd26a1d64ed713dc8812417db57a0e1eb32637a1fd653c59ab606b4aa622a6",
     "bb45e988ba1e33cdcdf75a25763d15d1fe849f38a5098f5fca5b3741a599f784",
 )
+
+_BIABS_FACTORS = (1.0, 0.96, 1.001, 1.06, 0.98, 0.96, 1.03, 1.0, 1.0, 1.0)
+"""What the published code multiplies the bounds of biABS with, class by class."""
 
 PUBLIC_WEIGHTS: dict[str, PublicWeights] = {
     "e6fb230a8bcc03caa62cf3ae8bc0f4d976a32c467cc1862fd31cf576e1520b35": PublicWeights(
@@ -84,7 +88,8 @@ def load_public_weights(path: Path) -> AbstractAwakeModel:
     """Build the network that a published file holds the weights of.
 
     Args:
-        path: One of the files of `PUBLIC_WEIGHTS`, under any name.
+        path: One of the files of `PUBLIC_WEIGHTS`, under any name. One autoencoder of ABS stands for all
+            ten, which must lie in its folder.
 
     Returns:
         The model, in evaluation mode, on the CPU.
@@ -96,12 +101,70 @@ def load_public_weights(path: Path) -> AbstractAwakeModel:
     if found is None:
         raise CheckpointError(f"'{path}' is no published weight file")
     if found.model == "abs":
-        raise CheckpointError(
-            f"'{path}' is the published file '{found.name}', one of the ten autoencoders of ABS (Schott et "
-            "al. 2019): this release has no model 'abs' to put it in"
-        )
+        return load_published_abs(path.parent)
     state = torch.load(path, map_location="cpu", weights_only=True)
     return cnn_from_published(found.model, state)
+
+
+def load_published_abs(folder: Path, *, binary: bool = False) -> ABS:
+    """Build the ABS network whose ten published autoencoders lie in a folder.
+
+    Args:
+        folder: Where the files are, under any names.
+        binary: Build biABS, which has the same weights, and factors of its classes.
+
+    Returns:
+        The model, in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: A file is missing.
+    """
+    found = {known.name: path for path in sorted(folder.iterdir()) if (known := _known_abs(path)) is not None}
+    names = [f"ABS_{number}.net" for number in range(len(_ABS_DIGESTS))]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise CheckpointError(
+            f"'{folder}' lacks the published files {', '.join(missing)}: an ABS network needs all ten"
+        )
+    states = [torch.load(found[name], map_location="cpu", weights_only=True) for name in names]
+    return abs_from_published(states, binary=binary)
+
+
+def abs_from_published(states: Sequence[Mapping[str, Tensor]], *, binary: bool = False) -> ABS:
+    """Build an ABS network from the tensors of its autoencoders under their published names.
+
+    Args:
+        states: For each class "Encoder.conv_0.weight", "Encoder.bn_0.weight", ..., "Decoder.conv_3.bias".
+        binary: Build biABS.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        CheckpointError: The tensors are not those of the network.
+    """
+    model = build_model("biabs" if binary else "abs", {"num_classes": len(states)}, seed=0)
+    assert isinstance(model, ABS)
+    own = model.state_dict()
+    # not in the files: counters of batches, which no result depends on, the latents to start from, factors
+    ours = {key: own[key] for key in own if key.endswith(("batches_tracked", "starts", "class_factor"))}
+    try:
+        for key in states[0]:
+            part, _, rest = key.partition(".")
+            ours[f"{part.lower()}.{_our_name(rest)}"] = torch.cat([state[key] for state in states])
+        if binary and len(states) == len(_BIABS_FACTORS):
+            ours["class_factor"] = torch.tensor(_BIABS_FACTORS)
+        model.load_state_dict(ours)
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"the tensors are not those of a published ABS network: {error}") from error
+    return model.eval()
+
+
+def _known_abs(path: Path) -> PublicWeights | None:
+    if not path.is_file():
+        return None
+    known = PUBLIC_WEIGHTS.get(file_digest(path))
+    return known if known is not None and known.model == "abs" else None
 
 
 def cnn_from_published(name: str, state: Mapping[str, Tensor]) -> AbstractAwakeModel:

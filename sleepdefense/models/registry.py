@@ -11,9 +11,12 @@ from sleepdefense.models.binarised import BinaryCNN
 from sleepdefense.models.classifiers import C1, C2, C3, C4
 from sleepdefense.models.defense_gan import DefenseGAN
 from sleepdefense.models.defense_vae import DefenseVAE
+from sleepdefense.models.dim import DIM, IM, BiDIM, DnSingleIM, SingleIM
 from sleepdefense.models.fc_vae import FCVAE
+from sleepdefense.models.madry import MadryCNN
 from sleepdefense.models.saturating import ReLUMLP, SaturatingCNN, SigmoidMLP
 from sleepdefense.models.settings import check_keywords
+from sleepdefense.models.synthesis import ABS, BiABS
 from sleepdefense.models.vanilla_cnn import VanillaCNN
 
 MODELS: dict[str, type[AbstractAwakeModel]] = {
@@ -31,6 +34,14 @@ MODELS: dict[str, type[AbstractAwakeModel]] = {
         SigmoidMLP,
         ReLUMLP,
         SaturatingCNN,
+        DIM,
+        BiDIM,
+        IM,
+        SingleIM,
+        DnSingleIM,
+        ABS,
+        BiABS,
+        MadryCNN,
     )
 }
 """Every model that can be trained, saved and loaded by name."""

@@ -16,7 +16,7 @@ def check_keywords(name: str, model: type, settings: Mapping[str, Any]) -> None:
         settings: The keywords to check.
 
     Raises:
-        ConfigError: A keyword is unknown, or its value is no number of the right kind.
+        ConfigError: A keyword is unknown, or its value is not of the right kind.
     """
     known = {
         key: parameter.default
@@ -26,10 +26,10 @@ def check_keywords(name: str, model: type, settings: Mapping[str, Any]) -> None:
     for key, value in settings.items():
         if key not in known:
             raise ConfigError(f"model '{name}' has no setting '{key}': expected {', '.join(known)}")
-        whole = isinstance(known[key], int)
+        is_switch, whole = isinstance(known[key], bool), isinstance(known[key], int)
         kinds = int if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            expected = "a whole number" if whole else "a number"
+        if isinstance(value, bool) != is_switch or not isinstance(value, kinds):
+            expected = "true or false" if is_switch else "a whole number" if whole else "a number"
             raise ConfigError(f"setting '{key}' of model '{name}' must be {expected}, got {value!r}")
 
 

@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from sleepdefense.errors import ConversionError
+from sleepdefense.models.stacked import MapOfStack
 
 LINEAR_MODULES: dict[type[nn.Module], str] = {
     nn.Conv1d: "conv1d",
     nn.Conv2d: "conv2d",
     nn.ConvTranspose2d: "conv_transpose2d",
     nn.Linear: "linear",
+    MapOfStack: "linear",
 }
 """Layers with weights: linear maps that become synapses."""
 
@@ -119,6 +121,13 @@ class StageGraph:
         return tuple(node for node in self.nodes if name in node.inputs)
 
 
+class _Tracer(fx.Tracer):
+    """Looks into no layer that has a place in the graph."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return type(m) in LINEAR_MODULES or super().is_leaf_module(m, module_qualified_name)
+
+
 class _Shapes(fx.Interpreter):
     """Runs the traced graph once and remembers every value that is a tensor."""
 
@@ -151,7 +160,7 @@ def trace_stages(model: nn.Module, example: Tensor) -> StageGraph:
             is used twice, or an operation mixes the images of a batch.
     """
     method = "outputs" if callable(getattr(model, "outputs", None)) else "forward"
-    tracer = fx.Tracer()
+    tracer = _Tracer()
     tracer.traced_func_name = method
     model = copy.deepcopy(model).eval()
     try:

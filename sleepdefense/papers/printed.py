@@ -75,7 +75,7 @@ def printed_columns(paper: str) -> tuple[str, ...]:
         ConfigError: The paper is unknown.
 
     >>> printed_columns("dim2022")
-    ('CNN', 'biCNN', 'Madry', 'biABS', 'ABS', 'biDIM', 'DIM')
+    ('CNN', 'biCNN', 'Madry', 'biABS', 'ABS', 'biDIM', 'DIM', 'singleIM', 'IM', 'Dn-singleIM')
     """
     return tuple(dict.fromkeys(cell.system for cell in _cells(paper)))
 

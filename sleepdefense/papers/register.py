@@ -6,6 +6,7 @@ from sleepdefense.errors import ConfigError
 from sleepdefense.papers.recipe import Recipe
 
 COOKBOOKS: dict[str, str] = {
+    "dim2022": "sleepdefense.papers.dim2022",
     "talafha2023": "sleepdefense.papers.talafha2023",
     "nayebi2017": "sleepdefense.papers.nayebi2017",
 }

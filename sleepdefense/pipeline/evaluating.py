@@ -24,8 +24,14 @@ SPIKING_STEPS = 64
 """Steps of a spiking network that is evaluated."""
 
 
-class _Seen(nn.Module):
-    """A system whose attacks are limited to one threat model."""
+class SeenAs(nn.Module):
+    """A system whose attacks are limited to one threat model.
+
+    Args:
+        system: What is judged.
+        threat_model: The only one that is left.
+        surface: What the gradient goes through there.
+    """
 
     def __init__(self, system: nn.Module, threat_model: str, surface: nn.Module) -> None:
         super().__init__()
@@ -34,10 +40,12 @@ class _Seen(nn.Module):
         self.surface = surface
 
     def forward(self, image: Tensor) -> Tensor:
+        """Return the logits of the system, (batch, class)."""
         logits: Tensor = self.system(image)
         return logits
 
     def attack_surfaces(self) -> Mapping[str, nn.Module]:
+        """Return the one surface."""
         return {self.threat_model: self.surface}
 
 
@@ -99,7 +107,7 @@ def system_from_files(
         raise ConfigError(
             f"'{checkpoint}' ({name}) has no threat model '{threat_model}': it has {', '.join(surfaces)}"
         )
-    return _Seen(system, threat_model, surface)
+    return SeenAs(system, threat_model, surface)
 
 
 def _spiking_network(checkpoint: Path) -> SpikingNetwork | None:

@@ -5,6 +5,7 @@ from sleepdefense.training.awake import train, train_classifier
 from sleepdefense.training.config import Progress, TrainConfig, TrainResult
 from sleepdefense.training.end_to_end import EndToEndResult, save_end_to_end, train_end_to_end
 from sleepdefense.training.joint_loss import EndToEndConfig
+from sleepdefense.training.madry import MadryConfig, train_madry
 from sleepdefense.training.saturating import train_adversarial, train_saturating
 from sleepdefense.training.saturation_loss import AdversarialConfig, SaturationConfig
 from sleepdefense.training.saturation_story import SaturationEpoch, SaturationResult
@@ -14,6 +15,7 @@ __all__ = [
     "Annealing",
     "EndToEndConfig",
     "EndToEndResult",
+    "MadryConfig",
     "Progress",
     "SaturationConfig",
     "SaturationEpoch",
@@ -26,5 +28,6 @@ __all__ = [
     "train_adversarial",
     "train_classifier",
     "train_end_to_end",
+    "train_madry",
     "train_saturating",
 ]

@@ -82,6 +82,7 @@ def fit(
     """
     if resume and (force or path is None):
         raise ConfigError("resume needs a checkpoint to go on from, and excludes force")
+    model.check_data(material.clean, material.labels)
     if path is not None and path.exists() and not (resume or force):
         raise CheckpointError(f"'{path}' is there already: go on from it (--resume), or begin anew (--force)")
     with accelerator_for(config) as accelerator:

@@ -7,6 +7,8 @@ import torch
 
 from sleepdefense.models import MODELS, AbstractAwakeModel, build_model
 
+SMALL_DIM = {"denoiser_width": 16, "width": 12, "bottleneck": 5, "latent": 3, "size": 8}
+SMALL_ABS = {"width": 4, "latent": 2, "samples": 20, "num_steps": 3, "size": 16}
 SMALL: dict[str, dict[str, Any]] = {
     "defense-vae": {"width": 4, "latent": 6, "size": 8},
     "fc-vae": {"hidden": 12, "latent": 6, "size": 8},
@@ -19,6 +21,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "saturating-relu-mlp": {"hidden": 12, "size": 8},
     "saturating-cnn": {"width": 2, "size": 8},
     "binary-cnn": {"width": 4, "size": 12},
+    "dim": SMALL_DIM,
+    "bidim": SMALL_DIM,
+    "im": SMALL_DIM,
+    "single-im": SMALL_DIM,
+    "dn-single-im": SMALL_DIM,
+    "abs": SMALL_ABS,
+    "biabs": SMALL_ABS,
+    "madry": {"width": 2, "hidden": 8, "size": 8},
 }
 
 

@@ -33,7 +33,8 @@ def test_all_attacks_of_a_norm_are_no_better_than_the_best_of_them():
             least = min(value for value in single if not math.isnan(value))
             assert cells[f"{norm}:all"].value <= least
         summaries = [cells[f"{norm}:all"].value for norm in ("L2", "Linf", "L0", "L1")]
-        assert cells["all:minimal"].value == min(summaries)
+        if "all:minimal" in cells:  # not printed in the ablation study
+            assert cells["all:minimal"].value == min(summaries)
 
 
 def test_damaged_numbers_are_marked():

@@ -1,0 +1,158 @@
+"""How much of everything each scale takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sleepdefense.config import Settings as SettingsOf
+from sleepdefense.training import MadryConfig
+
+GRADIENT = "L2:DDN,L2:PGD,L2:BIM,L2:FGM,L2:DeepFool,Linf:PGD,Linf:BIM,Linf:FGSM,Linf:DeepFool"
+NOISE = (
+    "L2:ContrastReduction,L2:AdditiveGaussianNoise,L2:AdditiveUniformNoise,"
+    "L2:ClippingAwareAdditiveGaussianNoise,L2:ClippingAwareAdditiveUniformNoise,"
+    "L2:RepeatedAdditiveGaussianNoise,L2:RepeatedAdditiveUniformNoise,"
+    "L2:ClippingAwareRepeatedAdditiveGaussianNoise,L2:ClippingAwareRepeatedAdditiveUniformNoise,"
+    "L2:Inversion,L2:BinarySearchContrastReduction,Linf:AdditiveUniformNoise,"
+    "Linf:RepeatedAdditiveUniformNoise,Linf:Inversion,Linf:BinarySearchContrastReduction,"
+    "L1:Inversion,L1:BinarySearchContrastReduction"
+)
+SEARCH = (
+    "L2:LinearSearchContrastReduction,L2:LinearSearchGaussianBlur,L2:LinearSearchBlendedUniformNoise,"
+    "Linf:LinearSearchContrastReduction,Linf:LinearSearchGaussianBlur,Linf:LinearSearchBlendedUniformNoise,"
+    "L1:LinearSearchContrastReduction,L1:LinearSearchGaussianBlur,L1:LinearSearchBlendedUniformNoise,"
+    "L0:SaltAndPepperNoise"
+)
+BOUNDARY = "L1:BrendelBethge,L2:BrendelBethge,Linf:BrendelBethge,L0:Pointwise,L2:Boundary,L2:CarliniWagner"
+"""The 42 attacks in four groups, cheap ones first."""
+
+SATURATING = "L2:FGM,L2:BIM,L2:PGD,L2:DDN,Linf:FGSM,Linf:BIM,Linf:PGD"
+"""Attacks that climb the cross-entropy."""
+
+STRONGER = "Linf:PGD,Linf:FMN,L2:DDN,L2:FMN,L1:FMN,L0:FMN,Linf:AutoAttack,L2:AutoAttack,L1:AutoAttack"
+"""What the paper did not run, and two that it did, through the stand-ins of each network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Attacks that are run together.
+
+    Attributes:
+        name: For the file of their results.
+        attacks: Names with commas between.
+        images: Test images.
+        systems: Whom they are run on; None: all.
+    """
+
+    name: str
+    attacks: str
+    images: int
+    systems: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much of everything one scale takes.
+
+    Attributes:
+        name: As a title says it.
+        train_images: Training images; None: all.
+        epochs: Of internal models and denoisers.
+        batch_size: Images in a step of theirs.
+        dim: Settings of the internal models.
+        cnn: Settings of the vanilla CNN, where there are no published weights.
+        cnn_epochs: Its epochs.
+        madry: Settings of Madry's network.
+        madry_epochs: Its epochs, of batches of 50.
+        adversarial: How its images are attacked.
+        synthesis: Settings of ABS, where there are no published weights.
+        synthesis_epochs: Its epochs.
+        num_steps: Descents on a latent of ABS.
+        columns: Systems of Tables 1 and 3 that are run.
+        groups: Attacks of the paper.
+        stronger: Attacks through the stand-ins.
+        saturated: The paper's gradient attacks on DIM with intensities as logits.
+        latents: Test images of Figure 3.
+    """
+
+    name: str
+    train_images: int | None
+    epochs: int
+    batch_size: int = 128
+    dim: SettingsOf = field(default_factory=dict)
+    cnn: SettingsOf = field(default_factory=dict)
+    cnn_epochs: int = 3
+    madry: SettingsOf = field(default_factory=dict)
+    madry_epochs: int = 84
+    adversarial: MadryConfig = field(default_factory=MadryConfig)
+    synthesis: SettingsOf = field(default_factory=dict)
+    synthesis_epochs: int = 10
+    num_steps: int = 49
+    columns: tuple[str, ...] = ("CNN", "biCNN", "Madry", "biABS", "ABS", "biDIM", "DIM")
+    groups: tuple[Group, ...] = ()
+    stronger: tuple[Group, ...] = ()
+    saturated: Group | None = None
+    latents: int = 1000
+
+
+_PLAIN = ("CNN", "biCNN", "Madry", "biDIM", "DIM", "singleIM", "IM", "Dn-singleIM")
+_MAIN = ("CNN", "biDIM", "DIM")
+
+PLANS: Mapping[str, Plan] = {
+    "smoke": Plan(
+        name="smoke test, of no meaning as a result",
+        train_images=400,
+        epochs=20,
+        batch_size=32,
+        dim={"denoiser_width": 32, "width": 32},
+        cnn={"width": 4},
+        cnn_epochs=2,
+        madry={"width": 2, "hidden": 16},
+        madry_epochs=1,
+        adversarial=MadryConfig(steps=2, step_size=0.1),
+        synthesis={"width": 4, "samples": 20},
+        synthesis_epochs=1,
+        num_steps=1,
+        groups=(
+            Group(name="gradient", attacks="L2:FGM,Linf:FGSM", images=10),
+            Group(name="noise", attacks="L2:AdditiveGaussianNoise,L1:Inversion", images=10),
+        ),
+        stronger=(Group(name="stronger", attacks="Linf:PGD(steps=3)", images=5, systems=("biDIM", "DIM")),),
+        saturated=Group(name="saturated", attacks="L2:FGM,Linf:FGSM", images=10),
+        latents=60,
+    ),
+    "cpu": Plan(
+        name="reduced scale (cpu)",
+        train_images=None,
+        epochs=10,
+        madry={"width": 8, "hidden": 128},
+        madry_epochs=2,
+        adversarial=MadryConfig(steps=7, step_size=0.1, ramp=600),
+        num_steps=0,
+        groups=(
+            Group(name="gradient", attacks=GRADIENT, images=500, systems=_PLAIN),
+            Group(name="noise", attacks=NOISE, images=500, systems=_PLAIN),
+            Group(
+                name="abs", attacks="L2:FGM,L2:BIM,Linf:FGSM,Linf:BIM", images=100, systems=("biABS", "ABS")
+            ),
+            Group(name="search", attacks=SEARCH, images=200, systems=_MAIN),
+            Group(name="boundary", attacks=BOUNDARY, images=50, systems=_MAIN),
+        ),
+        stronger=(Group(name="stronger", attacks=STRONGER, images=200, systems=_MAIN),),
+        saturated=Group(name="saturated", attacks=SATURATING, images=500),
+    ),
+    "paper": Plan(
+        name="as printed",
+        train_images=None,
+        epochs=50,
+        groups=(
+            Group(name="gradient", attacks=GRADIENT, images=1000),
+            Group(name="noise", attacks=NOISE, images=1000),
+            Group(name="search", attacks=SEARCH, images=1000),
+            Group(name="boundary", attacks=BOUNDARY, images=1000),
+        ),
+        stronger=(Group(name="stronger", attacks=STRONGER, images=1000),),
+        saturated=Group(name="saturated", attacks=SATURATING, images=1000),
+        latents=10000,
+    ),
+}
+"""The paper gives neither its epochs nor its number of images: those at "paper" are ours."""

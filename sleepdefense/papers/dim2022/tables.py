@@ -1,0 +1,290 @@
+"""Tables 1 to 4: robust accuracy under the attacks of the paper, and under attacks that it did not run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from sleepdefense.evaluation import RobustnessTable, evaluate_systems
+from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.evaluation.surfaces import WHITE_BOX
+from sleepdefense.models.dim import DIM
+from sleepdefense.models.dim_proxies import Unnormalised
+from sleepdefense.papers.dim2022.cells import NORMS, Fallen, cells_of, fallen_by_attack
+from sleepdefense.papers.dim2022.scales import STRONGER, Group
+from sleepdefense.papers.dim2022.systems import BINARY, build_system, data_of, plan_of
+from sleepdefense.papers.outcome import Outcome
+from sleepdefense.papers.printed import PrintedCell, printed_column
+from sleepdefense.papers.recipe import Job
+from sleepdefense.papers.side_by_side import Measured, SideBySide
+from sleepdefense.pipeline.evaluating import SeenAs
+
+ABLATION = ("CNN", "singleIM", "IM", "Dn-singleIM", "DIM", "biDIM")
+IMPORTANT = (
+    "L2:DDN",
+    "L2:PGD",
+    "L2:BIM",
+    "L2:FGM",
+    "L2:DeepFool",
+    "L2:CarliniWagner",
+    "L2:BrendelBethge",
+    "L2:Boundary",
+    "Linf:PGD",
+    "Linf:BIM",
+    "Linf:FGSM",
+    "Linf:DeepFool",
+    "Linf:BrendelBethge",
+    "L0:Pointwise",
+    "L1:BrendelBethge",
+)
+"""The 15 attacks of Tables 1 and 2."""
+
+_PAPER = "dim2022"
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measurement:
+    """What all groups of attacks did, column by column, seed by seed."""
+
+    fallen: Mapping[str, tuple[Mapping[str, Fallen], ...]]
+    stronger: Mapping[str, tuple[Mapping[str, Fallen], ...]]
+
+
+def table_1(job: Job) -> Outcome:
+    """Compare with other defences, by the 15 important attacks; then by stronger ones."""
+    measured = _measure(job, plan_of(job).columns, with_stronger=True)
+    table = _side_by_side(job, 1, plan_of(job).columns, IMPORTANT, measured.fallen)
+    tables = (table, _stronger_table(job, measured), *_saturated_table(job, measured))
+    return Outcome(tables=tables, findings=(*_headline(measured), *_agreement(table)))
+
+
+def table_2(job: Job) -> Outcome:
+    """Compare the ablations by the 15 important attacks."""
+    measured = _measure(job, ABLATION, with_stronger=False)
+    table = _side_by_side(job, 2, ABLATION, IMPORTANT, measured.fallen)
+    return Outcome(tables=(table,), findings=(*_ordering(table), *_agreement(table)))
+
+
+def table_3(job: Job) -> Outcome:
+    """Compare with other defences, by all attacks."""
+    measured = _measure(job, plan_of(job).columns, with_stronger=False)
+    table = _side_by_side(job, 3, plan_of(job).columns, _attacks(), measured.fallen)
+    return Outcome(tables=(table,), findings=_agreement(table))
+
+
+def table_4(job: Job) -> Outcome:
+    """Compare the ablations by all attacks."""
+    measured = _measure(job, ABLATION, with_stronger=False)
+    table = _side_by_side(job, 4, ABLATION, _attacks(), measured.fallen)
+    return Outcome(tables=(table,), findings=(*_ordering(table), *_agreement(table)))
+
+
+def _measure(job: Job, columns: Sequence[str], *, with_stronger: bool) -> _Measurement:
+    """Run every group of attacks on every column, the cheap groups on all columns first."""
+    plan = plan_of(job)
+    systems = {
+        (column, seed): build_system(job, column, seed=seed) for column in columns for seed in job.seeds
+    }
+    found: dict[tuple[str, int], list[RobustnessTable]] = {key: [] for key in systems}
+    for group in plan.groups:
+        for (column, seed), model in systems.items():
+            if group.systems is None or column in group.systems:
+                seen = model if column in BINARY else SeenAs(model, WHITE_BOX, model)
+                found[column, seed].append(_evaluate(job, group, column, seen, seed))
+    strong: dict[tuple[str, int], list[RobustnessTable]] = {key: [] for key in systems}
+    for group in plan.stronger if with_stronger else ():
+        for (column, seed), model in systems.items():
+            if group.systems is None or column in group.systems:
+                strong[column, seed].append(_evaluate(job, group, column, model, seed))
+    return _Measurement(fallen=_by_column(job, columns, found), stronger=_by_column(job, columns, strong))
+
+
+def _by_column(
+    job: Job, columns: Sequence[str], tables: Mapping[tuple[str, int], Sequence[RobustnessTable]]
+) -> dict[str, tuple[Mapping[str, Fallen], ...]]:
+    return {
+        column: tuple(fallen_by_attack(tables[column, seed], column) for seed in job.seeds)
+        for column in columns
+    }
+
+
+def _evaluate(job: Job, group: Group, column: str, model: nn.Module, seed: int) -> RobustnessTable:
+    _, test = data_of(job)
+    return evaluate_systems(
+        {column: model},
+        test.take(min(group.images, len(test))),
+        group.attacks,
+        seed=seed,
+        batch_size=_BATCH,
+        checks=False,
+        resume=job.folder / f"{_file_name(column)}-{seed}-{group.name}.h5",
+        note=plan_of(job).name,
+        progress=job.context.progress,
+    )
+
+
+def _file_name(column: str) -> str:
+    return "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in column)
+
+
+def _attacks() -> tuple[str, ...]:
+    """Return all attacks that the paper prints."""
+    cells = printed_column(f"{_PAPER}:DIM").cells
+    return tuple(row for row in cells if row.partition(":")[2] not in ("all", "median", "minimal"))
+
+
+def _rows(attacks: Sequence[str]) -> tuple[str, ...]:
+    rows = [CLEAN]
+    for norm in NORMS:
+        rows += [row for row in attacks if row.startswith(f"{norm}:")]
+        rows += [f"{norm}:all", f"{norm}:median"]
+    return (*rows, "all:minimal")
+
+
+def _side_by_side(
+    job: Job,
+    number: int,
+    columns: Sequence[str],
+    attacks: Sequence[str],
+    fallen: Mapping[str, Sequence[Mapping[str, Fallen]]],
+) -> SideBySide:
+    rows = _rows(attacks)
+    measured: dict[tuple[str, str], Measured] = {}
+    printed: dict[tuple[str, str], PrintedCell] = {}
+    for column in columns:
+        cells = cells_of(fallen[column], rows)
+        known = printed_column(f"{_PAPER}:{column}").cells if job.dataset == "mnist" else {}
+        for row in rows:
+            if row in known:
+                printed[row, column] = known[row]
+            if row in cells:
+                measured[row, column] = cells[row]
+            elif row in known:
+                measured[row, column] = Measured(status="not run at this scale")
+    return SideBySide(
+        name=f"table{number}",
+        title=f"Table {number}: accuracy in percent on '{job.dataset}', {plan_of(job).name}; by the attacks "
+        "of the paper and as the paper ran them",
+        rows=rows,
+        columns=tuple(columns),
+        printed=printed,
+        measured=measured,
+        corner="attack",
+    )
+
+
+def _stronger_table(job: Job, measured: _Measurement) -> SideBySide:
+    columns = tuple(column for column, found in measured.stronger.items() if any(found))
+    names = {name for column in columns for each in measured.stronger[column] for name in each}
+    ordered = [name for name in STRONGER.split(",") if name in names]
+    rows = (CLEAN, *ordered, *(f"{norm}:all" for norm in NORMS if any(n.startswith(norm) for n in ordered)))
+    cells = {
+        (row, column): cell
+        for column in columns
+        for row, cell in cells_of(measured.stronger[column], rows).items()
+    }
+    return SideBySide(
+        name="table1-stronger",
+        title=f"What the paper did not run: accuracy in percent on '{job.dataset}', {plan_of(job).name}; "
+        "AutoAttack, FMN, and gradients through stand-ins of each network",
+        rows=rows,
+        columns=columns,
+        measured=cells,
+        corner="attack",
+    )
+
+
+def _saturated_table(job: Job, measured: _Measurement) -> tuple[SideBySide, ...]:
+    """Attack DIM through the cross-entropy of intensities that are not normalised."""
+    group = plan_of(job).saturated
+    if group is None or "DIM" not in measured.fallen:
+        return ()
+    name = "||F||_1 as logits"
+    fallen = []
+    for seed in job.seeds:
+        model = build_system(job, "DIM", seed=seed)
+        assert isinstance(model, DIM)
+        fallen.append(fallen_by_attack([_evaluate(job, group, name, Unnormalised(model), seed)], name))
+    rows = (CLEAN, *group.attacks.split(","))
+    as_usual = "P(i | x) as logits"
+    cells = {(row, name): cell for row, cell in cells_of(fallen, rows).items()}
+    cells |= {(row, as_usual): cell for row, cell in cells_of(measured.fallen["DIM"], rows).items()}
+    known = printed_column(f"{_PAPER}:DIM").cells if job.dataset == "mnist" else {}
+    return (
+        SideBySide(
+            name="table1-saturated",
+            title="The same attacks on the same DIM, with and without Eq. 3's denominator in the logits that "
+            f"are attacked; predictions are equal: accuracy in percent on '{job.dataset}', "
+            f"{plan_of(job).name}",
+            rows=rows,
+            columns=(as_usual, name),
+            printed={(row, side): known[row] for row in rows if row in known for side in (as_usual, name)},
+            measured=cells,
+            corner="attack",
+        ),
+    )
+
+
+def _headline(measured: _Measurement) -> tuple[str, ...]:
+    """Say what is left of each network under everything that was run, norm by norm."""
+    sentences = []
+    for column in ("DIM", "biDIM"):
+        strong, usual = measured.stronger.get(column, ()), measured.fallen.get(column, ())
+        rows = [f"{norm}:all" for norm in NORMS]
+        after, before = cells_of(strong, rows), cells_of(usual, rows)
+        parts = [
+            f"{norm} {after[row].mean:.1f} %"
+            + (f" (the paper's attacks that were run: {before[row].mean:.1f} %)" if row in before else "")
+            for norm, row in zip(NORMS, rows, strict=True)
+            if row in after
+        ]
+        if parts:
+            sentences.append(f"What is left of {column} under the stronger attacks: {', '.join(parts)}.")
+    return tuple(sentences)
+
+
+def _agreement(table: SideBySide) -> tuple[str, ...]:
+    """Say, for each column, how many printed numbers lie inside the measured intervals."""
+    sentences = []
+    for column in table.columns:
+        attacks = [row for row in table.rows if row.partition(":")[2] not in ("all", "median", "minimal", "")]
+        verdicts = [verdict for row in attacks if (verdict := table.verdict(row, column))]
+        if verdicts:
+            counts = {word: verdicts.count(word) for word in ("inside", "above", "below")}
+            sentences.append(
+                f"{column}: of {len(verdicts)} printed accuracies {counts['inside']} lie inside the measured "
+                f"interval, {counts['above']} above it, {counts['below']} below it."
+            )
+    return tuple(sentences)
+
+
+def _ordering(table: SideBySide) -> tuple[str, ...]:
+    """Say whether the denoiser helps, and whether an internal model for each class beats one for all."""
+    claims = (
+        ("adding the denoiser to one encoder", "singleIM", "Dn-singleIM"),
+        ("adding the denoiser to internal models", "IM", "DIM"),
+        ("an internal model for each class in place of one encoder, without denoiser", "singleIM", "IM"),
+        ("an internal model for each class in place of one encoder, with denoiser", "Dn-singleIM", "DIM"),
+    )
+    sentences = []
+    for words, without, with_it in claims:
+        better = worse = even = 0
+        for row in table.rows:
+            one, other = table.measured.get((row, without)), table.measured.get((row, with_it))
+            if row == CLEAN or ":" not in row or row.endswith((":all", ":median", ":minimal")):
+                continue
+            if one is None or other is None or one.interval is None or other.interval is None:
+                continue
+            if math.isnan(one.mean) or math.isnan(other.mean):
+                continue
+            better += other.interval[0] > one.interval[1]
+            worse += other.interval[1] < one.interval[0]
+            even += not (other.interval[0] > one.interval[1] or other.interval[1] < one.interval[0])
+        if better + worse + even:
+            sentences.append(
+                f"{words[0].upper()}{words[1:]} ({without} to {with_it}): better under {better} attacks, "
+                f"worse under {worse}, within the intervals under {even}."
+            )
+    return tuple(sentences)

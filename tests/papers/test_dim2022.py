@@ -1,0 +1,56 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sleepdefense.attacks import PROFILES, parse_attacks
+from sleepdefense.papers.dim2022 import RECIPES
+from sleepdefense.papers.dim2022.cells import Fallen, cells_of
+from sleepdefense.papers.dim2022.scales import BOUNDARY, GRADIENT, NOISE, PLANS, SEARCH
+from sleepdefense.papers.recipe import Job
+from sleepdefense.papers.register import find_recipe
+from sleepdefense.papers.reproducing import reproduce
+from sleepdefense.pipeline import Context
+
+
+def test_the_groups_are_the_42_attacks() -> None:
+    grouped = parse_attacks(",".join((GRADIENT, NOISE, SEARCH, BOUNDARY)))
+    assert sorted(grouped, key=str) == sorted(PROFILES["dim42"], key=str)
+
+
+def test_every_plan_can_be_parsed() -> None:
+    for plan in PLANS.values():
+        for group in (*plan.groups, *plan.stronger):
+            assert parse_attacks(group.attacks)
+            assert set(group.systems or ()) <= {*plan.columns, "singleIM", "IM", "Dn-singleIM"}
+
+
+def test_cells_take_attacks_together_image_by_image() -> None:
+    one = Fallen(distance=np.array([0.5, 2.0, np.inf, 0.0]), epsilon=1.0)
+    other = Fallen(distance=np.array([3.0, 0.2, np.inf, 0.0]), epsilon=1.0)
+    broken = Fallen(distance=np.full(4, np.inf), epsilon=1.0, status="error: no", is_error=True)
+    cells = cells_of(
+        [{"L2:DDN": one, "L2:PGD": other, "L2:FGM": broken}],
+        ("L2:DDN", "L2:FGM", "L2:all", "L2:median", "all:minimal", "L1:all"),
+    )
+    assert cells["L2:DDN"].values == (50.0,)
+    assert cells["L2:DDN"].n == 4
+    assert (cells["L2:FGM"].values, cells["L2:FGM"].status) == ((), "error: no")
+    assert cells["L2:all"].values == (25.0,)
+    assert cells["L2:all"].status == "2 attacks"
+    assert cells["L2:median"].values == (0.35,)
+    assert cells["all:minimal"].values == (50.0,)
+    assert "L1:all" not in cells
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_every_recipe_can_be_cooked(recipe, tmp_path: Path) -> None:
+    job = Job(folder=tmp_path, scale="smoke", dataset="digits", seeds=(0,), context=Context())
+    outcome = reproduce(find_recipe(recipe.paper, recipe.kind, recipe.number), job)
+    assert outcome.findings or recipe.number in (3, 4)
+    for table in outcome.tables:
+        assert table.measured
+    again = reproduce(recipe, replace(job, context=Context(resume=True)))
+    assert [table.as_json() for table in again.tables] == [table.as_json() for table in outcome.tables]
