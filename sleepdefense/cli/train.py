@@ -138,7 +138,7 @@ def command(
         learning_rate=learning_rate,
     )
     if mode != "plain" and adversarial:
-        raise ConfigError("--adversarial is for the mode 'plain': leave one of the two out")
+        raise click.UsageError("--adversarial is for the mode 'plain': leave one of the two out")
     if mode == "plain" and (how or start is not None):
         raise click.UsageError("--how and --start belong to the modes adversarial and saturated")
     with progress_bar() as progress:
