@@ -54,7 +54,7 @@ def _heading(table: RobustnessTable, printed: PrintedColumn | None, command: str
     if printed is not None:
         title = f"# {printed.paper}, column {printed.system}: printed and measured"
     settings = table.provenance.get("fingerprint", {})
-    versions = ", ".join(f"{name} {number}" for name, number in table.provenance["versions"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(table.provenance["versions"].items()))
     scale = f"{len(table.labels)} images of '{table.provenance['data']}'"
     lines = [
         f"- **Scale**: {scale}" + (f"; {table.note}" if table.note else ""),
