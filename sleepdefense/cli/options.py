@@ -78,8 +78,8 @@ def command_line() -> str:
             parts.append(quote(str(shown)))
         elif value is True:
             parts.append(parameter.opts[0])
-        elif value is False and parameter.secondary_opts:
-            parts.append(parameter.secondary_opts[0])
+        elif value is False:
+            parts += parameter.secondary_opts[:1]
         elif isinstance(value, tuple):
             parts += [f"{parameter.opts[0]} {quote(str(item))}" for item in value]
         else:
