@@ -154,7 +154,7 @@ def _shown(value: str | float) -> str:
 def internal_models(
     batch_size: int, num_classes: int, torch_threads: int, rounds: int, seed: int, as_json: bool
 ) -> None:
-    r"""Measure a step of training of DIM's internal models: all as one, and one network after the other.
+    """Measure a step of training of DIM's internal models: all as one, and one network after the other.
 
     Seconds of the clock on the wall; contestants take turns and the fastest round counts.
 

@@ -54,7 +54,7 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    r"""Make a table or figure of PAPER from nothing but data: talafha2023, dim2022 or nayebi2017.
+    """Make a table or figure of PAPER from nothing but data: talafha2023, dim2022 or nayebi2017.
 
     Without either of --table and --figure the command says what can be made. A job that was stopped goes on
     with --resume and ends with the same numbers.

@@ -19,7 +19,7 @@ from sleepdefense.errors import ConfigError
 from sleepdefense.kernels import ChainLayer, select_winners
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = sorted(path for path in BENCHMARKS.glob("*.py") if path.stem not in ("stand_ins", "eight_bits"))
+SCRIPTS = [BENCHMARKS / f"{name}.py" for name in ("bindsnet", "spikingjelly", "spyketorch")]
 
 
 def named(opponent: Opponent) -> str:

@@ -86,4 +86,5 @@ def test_costs_can_be_measured_on_a_network_of_ones_own(tmp_path, capsys):
     ]
     status, out, _ = call("bench", "attacks", network, *chosen, capsys=capsys)
     assert status == 0
-    assert out.splitlines()[0].split() == ["attack", "seconds", "forward", "backward", "accuracy", "distance"]
+    headings = ["attack", "seconds", "forward", "backward", "accuracy", "distance", "how"]
+    assert out.splitlines()[0].split() == headings

@@ -28,7 +28,8 @@ def test_more_memory_takes_more_and_images_come_before_steps(chunk_bytes):
     images, steps = cut(chunk_bytes)
     more_images, more_steps = cut(2 * chunk_bytes)
     assert more_images * more_steps >= images * steps
-    assert steps == 1 or images == 19
+    # What is left beside the images may do for a second step of one, never for another image.
+    assert images == 19 or images * (steps - 1) <= 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -67,7 +67,7 @@ def paired_difference(
 
     >>> is_right = np.array([True] * 9 + [False])
     >>> print(paired_difference(is_right, np.array([True] * 5 + [False] * 5)))
-    +40.0 [+1.0, +65.6]
+    +40.0 [-2.0, +68.6]
     """
     n = len(is_right)
     if n == 0 or len(was_right) != n:
