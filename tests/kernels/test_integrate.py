@@ -70,6 +70,23 @@ def sleeps(draw):
     return images, index, chain, for_each(st.booleans()), settings
 
 
+def test_a_window_stays_inhibited_in_the_steps_that_follow():
+    """Feature 0 wins at the first pixel at once; feature 1, a step later, may win outside its window only."""
+    images = np.zeros((1, 1, 1, 6), dtype=np.float32)
+    images[0, 0, 0, [0, 1, 4]] = 1  # each pixel spikes in every step
+    layer = ChainLayer(np.array([4, 2], dtype=np.int32).reshape(2, 1, 1, 1), np.zeros(2, dtype=np.int32), 3)
+
+    def winners(radius):
+        record = sleep_images(
+            images, np.zeros(1, dtype=np.int64), [layer], seed=0, num_steps=4, competition="image", k=[2],
+            radius=[radius], learns=[True], record=True,
+        )  # fmt: skip
+        return record.winners[0, 0].tolist()
+
+    assert winners(0) == [[0, 0, 0, 0], [1, 0, 0, 1]]
+    assert winners(1) == [[0, 0, 0, 0], [1, 0, 4, 1]]
+
+
 @given(sleeps(), st.integers(1, 3))
 def test_sleep_is_the_twins(sleep, threads):
     images, index, chain, learns, settings = sleep
