@@ -7,6 +7,7 @@ import pytest
 
 from sleepdefense.checkpoint import write_text_atomic
 from sleepdefense.cli import main
+from sleepdefense.data.catalogue import DATASETS
 from sleepdefense.errors import ConfigError
 from sleepdefense.papers import Job, Measured, Outcome, Recipe, SideBySide, register, reproduce
 from sleepdefense.pipeline import Context
@@ -113,6 +114,7 @@ def test_every_registered_recipe_can_be_found() -> None:
         for known in register.recipes(paper):
             assert register.find_recipe(paper, known.kind, known.number) is known
             assert known.paper == paper
+            assert set(known.datasets) <= set(DATASETS)
         with pytest.raises(ConfigError, match="no table 99 of"):
             register.find_recipe(paper, "table", 99)
 

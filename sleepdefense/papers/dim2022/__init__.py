@@ -4,7 +4,7 @@ from sleepdefense.papers.dim2022.figure import figure_3
 from sleepdefense.papers.dim2022.tables import table_1, table_2, table_3, table_4
 from sleepdefense.papers.recipe import Recipe
 
-_DATASETS = ("mnist", "fashion", "digits")
+_DATASETS = ("mnist", "fashion-mnist", "digits")
 
 RECIPES: tuple[Recipe, ...] = (
     Recipe(
