@@ -12,7 +12,8 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from sleepdefense.errors import ConfigError
 
@@ -228,10 +229,10 @@ def config_from_mapping(values: Mapping[str, Any]) -> ExperimentConfig:
         if key in _SECTIONS:
             if not isinstance(value, Mapping):
                 raise ConfigError(f"'{key}' must be a table of settings, got {value!r}")
-            found[key] = _build(key, _SECTIONS[key], value)
+            found[key] = build_settings(key, _SECTIONS[key], value)
         else:
             found[key] = value
-    config: ExperimentConfig = _build("", ExperimentConfig, found)
+    config: ExperimentConfig = build_settings("", ExperimentConfig, found)
     return config
 
 
@@ -251,13 +252,30 @@ def load_config(path: Path) -> ExperimentConfig:
         raise ConfigError(f"'{path}': {error}") from error
 
 
-def _build(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
+def build_settings(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
+    """Return the dataclass `kind` made of these settings; lists become tuples.
+
+    Args:
+        section: What the settings belong to, for errors ("sleep"); "" for none.
+        kind: The dataclass.
+        values: Settings by name, as a file or the command line gives them.
+
+    Raises:
+        ConfigError: A setting is unknown, missing, of another type than its field, or refused by the class.
+
+    >>> build_settings("data", DataConfig, {"name": "mnist", "held_out": 500}).held_out
+    500
+    """
     fields = {entry.name: entry for entry in dataclasses.fields(kind)}
+    hints = get_type_hints(kind)
     prefix = f"{section}." if section else ""
     for key, value in values.items():
         if key not in fields:
             raise ConfigError(f"unknown setting '{prefix}{key}': expected one of {', '.join(fields)}")
-        _check_type(f"{prefix}{key}", value, str(fields[key].type))
+        hint = hints[key]
+        if not _fits(value, hint):
+            kind_name = hint.__name__ if isinstance(hint, type) else str(hint)
+            raise ConfigError(f"'{prefix}{key}' must be of type {kind_name}, got {value!r}")
     required = [
         name
         for name, entry in fields.items()
@@ -275,17 +293,13 @@ def _build(section: str, kind: Any, values: Mapping[str, Any]) -> Any:
         raise ConfigError(str(error).replace("'model.", f"'{prefix}")) from error
 
 
-def _check_type(name: str, value: Any, annotation: str) -> None:
-    """Compare a value from a file with the annotation of its field."""
-    wanted = {
-        "<class 'int'>": (int,),
-        "<class 'str'>": (str,),
-        "<class 'float'>": (int, float),
-        "int | None": (int, type(None)),
-        "float | None": (int, float, type(None)),
-        "tuple[int, ...]": (list, tuple),
-        "tuple[str, ...]": (list, tuple),
-    }.get(annotation)
-    if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
-        kind = annotation.removeprefix("<class '").removesuffix("'>")
-        raise ConfigError(f"'{name}' must be of type {kind}, got {value!r}")
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell if a value may stand in a field; a list stands for a tuple, a whole number for a float."""
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, each) for each in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(each, get_args(hint)[0]) for each in value)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+    kind = get_origin(hint) or hint
+    return not isinstance(kind, type) or isinstance(value, kind)

@@ -28,6 +28,8 @@ def test_a_preset_survives_its_own_plain_values(name: str) -> None:
         ({"awake": {"model": "c4", "learning_rate": 0.0}}, "'awake.learning_rate' must be > 0"),
         ({"conversion": {"percentile": 101}}, r"'conversion.percentile' must be in \(0, 100\], got 101"),
         ({"sleep": {"cycles": True}}, "'sleep.cycles' must be of type int, got True"),
+        ({"sleep": {"settings": 3}}, "'sleep.settings' must be of type .*Mapping.*, got 3"),
+        ({"sleep": {"rule": 3}}, "'sleep.rule' must be of type str, got 3"),
     ],
     ids=lambda value: None,
 )

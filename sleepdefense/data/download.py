@@ -55,5 +55,6 @@ def _fetch(url: str, path: Path, md5: str) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's reason or message, or its type where it has none."""
+    cause = getattr(error.args[0], "reason", error) if error.args else error  # requests wraps urllib3's
+    return (str(cause).splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sleepdefense.checkpoint import file_digest, load_checkpoint
-from sleepdefense.config import SleepSection
+from sleepdefense.config import SleepSection, build_settings
 from sleepdefense.consolidation import (
     RULES,
     SleepConfig,
@@ -124,10 +124,7 @@ def make_rule(section: SleepSection) -> Any:
     """
     if section.rule not in RULES:
         raise ConfigError(f"unknown rule '{section.rule}': expected one of {', '.join(RULES)}")
-    try:
-        return RULES[section.rule](**section.rule_settings)
-    except TypeError as error:
-        raise ConfigError(f"rule '{section.rule}': {error}") from error
+    return build_settings(section.rule, RULES[section.rule], section.rule_settings)
 
 
 def make_sleep_config(section: SleepSection, *, seed: int) -> SleepConfig:
@@ -136,13 +133,8 @@ def make_sleep_config(section: SleepSection, *, seed: int) -> SleepConfig:
     Raises:
         ConfigError: A setting is unknown, or a value is out of range.
     """
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in section.settings.items()
-    }
-    try:
-        return SleepConfig(seed=seed, **values)
-    except TypeError as error:
-        raise ConfigError(f"sleep: {error}") from error
+    config: SleepConfig = build_settings("sleep", SleepConfig, {"seed": seed, **section.settings})
+    return config
 
 
 def _guard(
