@@ -6,15 +6,13 @@ is checked: the callers reserve what is read and written.
 """
 
 from collections.abc import Sequence
-from math import inf
 from typing import Any, Final
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-LANES: Final = 64
-"""Neurons that are integrated together, and bits of a mask of spikes."""
+from sleepdefense.kernels._emit import BIT, ELEMENTS, I8, I16, I32, I64, LANES, Emit
 
 PATTERN_BITS: Final = 5
 """Pixels of a row that are looked up together: a table has 32 rows."""
@@ -23,120 +21,14 @@ _BLOCK: Final = 4  # rows are added in blocks of so many; lists are filled up to
 _BYTE_ROWS: Final = 256  # 8-bit rows that a sum of 16 bits holds: 256 * 255 < 2**16
 
 _Code = tuple[Any, Any]
-_BIT: Final = ir.IntType(1)
-_I8: Final = ir.IntType(8)
-_I16: Final = ir.IntType(16)
-_I32: Final = ir.IntType(32)
-_I64: Final = ir.IntType(64)
 _SIZE: Final = types.int64
-_ELEMENTS: Final = {
-    types.uint8: _I8,
-    types.uint16: _I16,
-    types.int32: _I32,
-    types.uint32: _I32,
-    types.int64: _I64,
-    types.uint64: _I64,
-    types.float32: ir.FloatType(),
-}
-
-
-class Emit:
-    """Writes vector code: a builder, and the arrays that an intrinsic was called with."""
-
-    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> None:
-        self.context, self.builder, self.types, self.values = context, builder, signature.args, arguments
-
-    def address(self, argument: int, offset: Any) -> Any:
-        """Return the address of an element of an array."""
-        array = self.context.make_array(self.types[argument])(
-            self.context, self.builder, self.values[argument]
-        )
-        return self.builder.gep(array.data, [offset])
-
-    def load(self, address: Any, element: Any, lanes: int) -> Any:
-        """Read a vector from memory that is aligned to its elements only."""
-        value = self.builder.load(
-            self.builder.bitcast(address, ir.PointerType(ir.VectorType(element, lanes)))
-        )
-        value.align = _bytes(element)
-        return value
-
-    def store(self, vector: Any, address: Any) -> None:
-        """Write a vector."""
-        stored = self.builder.store(vector, self.builder.bitcast(address, ir.PointerType(vector.type)))
-        stored.align = _bytes(vector.type.element)
-
-    def splat(self, value: Any, lanes: int) -> Any:
-        """Return a vector of equal numbers."""
-        undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-        first = self.builder.insert_element(undefined, value, _I32(0))
-        return self.builder.shuffle_vector(
-            first, undefined, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
-        )
-
-    def add(self, a: Any, b: Any) -> Any:
-        """Return a + b."""
-        return self.builder.fadd(a, b) if _is_float(a) else self.builder.add(a, b)
-
-    def subtract(self, a: Any, b: Any) -> Any:
-        """Return a - b."""
-        return self.builder.fsub(a, b) if _is_float(a) else self.builder.sub(a, b)
-
-    def compare(self, sign: str, a: Any, b: Any) -> Any:
-        """Return a vector of bits."""
-        if _is_float(a):
-            return self.builder.fcmp_ordered(sign, a, b)
-        return self.builder.icmp_signed(sign, a, b)
-
-    def variable(self, value: Any) -> Any:
-        """Return a place for a value that changes in a loop; LLVM keeps it in registers."""
-        place = cgutils.alloca_once(self.builder, value.type)
-        self.builder.store(value, place)
-        return place
-
-    def zero(self, element: Any, lanes: int) -> Any:
-        """Return a vector of zeros."""
-        return ir.Constant(ir.VectorType(element, lanes), [0] * lanes)
-
-    def split(self, pairs: Any, carried: Any, half: int) -> Any:
-        """Put the sums of even and of odd elements one behind the other; see `_sum_words`."""
-        shift = ir.Constant(pairs.type, [half] * pairs.type.count)
-        even = self.builder.sub(pairs, self.builder.shl(carried, shift))
-        return self.join(even, carried)
-
-    def largest(self, bits: Any, values: Any, low: Any) -> Any:
-        """Return the largest of the values whose bit is set, and of `low`."""
-        name = {"float": "fmax.v64f32", "i32": "smax.v64i32", "i64": "smax.v64i64"}[str(values.type.element)]
-        reduce = cgutils.get_or_insert_function(
-            self.builder.module,
-            ir.FunctionType(values.type.element, [values.type]),
-            f"llvm.vector.reduce.{name}",
-        )
-        return self.builder.call(reduce, [self.builder.select(bits, values, self.splat(low, LANES))])
-
-    def lowest(self, element: Any) -> Any:
-        """Return the lowest number of a type."""
-        return element(-inf if isinstance(element, ir.FloatType) else -(2 ** (element.width - 1)))
-
-    def join(self, first: Any, second: Any) -> Any:
-        """Put two vectors one behind the other."""
-        places = ir.Constant(ir.VectorType(_I32, 2 * first.type.count), list(range(2 * first.type.count)))
-        return self.builder.shuffle_vector(first, second, places)
-
-
-def _bytes(element: Any) -> int:
-    return 4 if isinstance(element, ir.FloatType) else max(1, element.width // 8)
-
-
-def _is_float(vector: Any) -> bool:
-    return isinstance(vector.type.element, ir.FloatType)
 
 
 def _sum_numbers(emit: Emit, rows: Any, table: Any, begin: Any, end: Any, element: Any) -> Any:
     """Add rows of the type of the membranes: 64 sums."""
     builder = emit.builder
     total = emit.variable(emit.zero(element, LANES))
-    with cgutils.for_range_slice(builder, begin, end, _I64(1)) as (index, _):
+    with cgutils.for_range_slice(builder, begin, end, I64(1)) as (index, _):
         row = _row(emit, rows, table, index, 0, element, LANES)
         builder.store(emit.add(builder.load(total), row), total)
     return builder.load(total)
@@ -154,16 +46,16 @@ def _sum_words(emit: Emit, rows: Any, table: Any, begin: Any, end: Any, narrow: 
     """
     builder = emit.builder
     half = LANES // 2
-    pairs, carried = emit.variable(emit.zero(_I32, half)), emit.variable(emit.zero(_I32, half))
-    shift = ir.Constant(ir.VectorType(_I32, half), [16] * half)
+    pairs, carried = emit.variable(emit.zero(I32, half)), emit.variable(emit.zero(I32, half))
+    shift = ir.Constant(ir.VectorType(I32, half), [16] * half)
 
     def carry(words: Any) -> None:
-        both = builder.bitcast(words, ir.VectorType(_I32, half))
+        both = builder.bitcast(words, ir.VectorType(I32, half))
         builder.store(builder.add(builder.load(pairs), both), pairs)
         builder.store(builder.add(builder.load(carried), builder.lshr(both, shift)), carried)
 
-    with cgutils.for_range_slice(builder, begin, end, _I64(_BLOCK)) as (index, _):
-        block = [_row(emit, rows, table, index, place, _I16, LANES) for place in range(_BLOCK)]
+    with cgutils.for_range_slice(builder, begin, end, I64(_BLOCK)) as (index, _):
+        block = [_row(emit, rows, table, index, place, I16, LANES) for place in range(_BLOCK)]
         with builder.if_else(narrow, likely=True) as (together, apart):
             with together:
                 words = block[0]
@@ -180,22 +72,22 @@ def _sum_bytes(emit: Emit, rows: Any, table: Any, begin: Any, end: Any) -> Any:
     """Add rows of 64 unsigned 8-bit numbers; as `_sum_words`, in 16 bits, for 256 rows at a time."""
     builder = emit.builder
     half = LANES // 2
-    total = emit.variable(emit.zero(_I32, LANES))
-    pairs, carried = emit.variable(emit.zero(_I16, half)), emit.variable(emit.zero(_I16, half))
-    shift = ir.Constant(ir.VectorType(_I16, half), [8] * half)
-    with cgutils.for_range_slice(builder, begin, end, _I64(_BYTE_ROWS)) as (first, _):
-        builder.store(emit.zero(_I16, half), pairs)
-        builder.store(emit.zero(_I16, half), carried)
-        last = builder.add(first, _I64(_BYTE_ROWS))
+    total = emit.variable(emit.zero(I32, LANES))
+    pairs, carried = emit.variable(emit.zero(I16, half)), emit.variable(emit.zero(I16, half))
+    shift = ir.Constant(ir.VectorType(I16, half), [8] * half)
+    with cgutils.for_range_slice(builder, begin, end, I64(_BYTE_ROWS)) as (first, _):
+        builder.store(emit.zero(I16, half), pairs)
+        builder.store(emit.zero(I16, half), carried)
+        last = builder.add(first, I64(_BYTE_ROWS))
         last = builder.select(builder.icmp_signed("<", last, end), last, end)
-        with cgutils.for_range_slice(builder, first, last, _I64(_BLOCK)) as (index, _):
+        with cgutils.for_range_slice(builder, first, last, I64(_BLOCK)) as (index, _):
             for place in range(_BLOCK):
-                row = _row(emit, rows, table, index, place, _I8, LANES)
-                both = builder.bitcast(row, ir.VectorType(_I16, half))
+                row = _row(emit, rows, table, index, place, I8, LANES)
+                both = builder.bitcast(row, ir.VectorType(I16, half))
                 builder.store(builder.add(builder.load(pairs), both), pairs)
                 builder.store(builder.add(builder.load(carried), builder.lshr(both, shift)), carried)
         sums = emit.split(builder.load(pairs), builder.load(carried), 8)
-        wide = builder.zext(sums, ir.VectorType(_I32, LANES))
+        wide = builder.zext(sums, ir.VectorType(I32, LANES))
         builder.store(builder.add(builder.load(total), wide), total)
     return builder.load(total)
 
@@ -203,8 +95,8 @@ def _sum_bytes(emit: Emit, rows: Any, table: Any, begin: Any, end: Any) -> Any:
 def _row(emit: Emit, rows: Any, table: Any, index: Any, place: int, element: Any, lanes: int) -> Any:
     """Read one row of weights."""
     builder = emit.builder
-    offset = builder.load(builder.gep(rows, [builder.add(index, _I64(place))]))
-    return emit.load(builder.gep(table, [builder.zext(offset, _I64)]), element, lanes)
+    offset = builder.load(builder.gep(rows, [builder.add(index, I64(place))]))
+    return emit.load(builder.gep(table, [builder.zext(offset, I64)]), element, lanes)
 
 
 @intrinsic
@@ -235,7 +127,7 @@ def gather_fire_(
     kept_stride: Any,
 ) -> _Code:
     """Integrate 64 neurons over a few steps, with their membranes in registers; see `_plain.py`."""
-    number, element = membrane.dtype, _ELEMENTS[membrane.dtype]
+    number, element = membrane.dtype, ELEMENTS[membrane.dtype]
     signature = types.void(
         membrane, _SIZE, weight, _SIZE, rows, ends, counts, _SIZE, _SIZE, _SIZE, number,
         bias, threshold, _SIZE, fired, _SIZE, _SIZE, top, _SIZE, _SIZE, kept, _SIZE, _SIZE,
@@ -246,19 +138,19 @@ def gather_fire_(
         (_, neuron, _, begin_weight, _, _, _, first, steps, narrow, offset, _, _, feature, _, mask, stride,
          _, best, best_stride, _, keep, keep_stride) = arguments  # fmt: skip
         here = emit.address(0, neuron)
-        table, listed = emit.address(2, begin_weight), emit.address(4, _I64(0))
+        table, listed = emit.address(2, begin_weight), emit.address(4, I64(0))
         end_of, count_of = emit.address(5, first), emit.address(6, first)
         constant = emit.load(emit.address(11, feature), element, LANES)
         limit = emit.load(emit.address(12, feature), element, LANES)
         spikes, highest, residual = emit.address(14, mask), emit.address(17, best), emit.address(20, keep)
-        together = builder.icmp_signed("!=", narrow, _I64(0))
-        learns = builder.icmp_signed(">", best_stride, _I64(0))
-        keeps = builder.icmp_signed(">", keep_stride, _I64(0))
+        together = builder.icmp_signed("!=", narrow, I64(0))
+        learns = builder.icmp_signed(">", best_stride, I64(0))
+        keeps = builder.icmp_signed(">", keep_stride, I64(0))
         potential = emit.variable(emit.load(here, element, LANES))
-        with cgutils.for_range(builder, steps, intp=_I64) as loop:
+        with cgutils.for_range(builder, steps, intp=I64) as loop:
             step = loop.index
-            begin = builder.zext(builder.load(builder.gep(end_of, [step])), _I64)
-            end = builder.zext(builder.load(builder.gep(end_of, [builder.add(step, _I64(1))])), _I64)
+            begin = builder.zext(builder.load(builder.gep(end_of, [step])), I64)
+            end = builder.zext(builder.load(builder.gep(end_of, [builder.add(step, I64(1))])), I64)
             if weight.dtype == types.uint16:
                 drive = _sum_words(emit, listed, table, begin, end, together)
             elif weight.dtype == types.uint8:
@@ -272,9 +164,9 @@ def gather_fire_(
             fires = emit.compare(">", now, limit)
             after = builder.select(fires, emit.subtract(now, limit), now)
             builder.store(after, potential)
-            spikes_now = builder.bitcast(fires, _I64)
+            spikes_now = builder.bitcast(fires, I64)
             builder.store(spikes_now, builder.gep(spikes, [builder.mul(step, stride)]))
-            someone = builder.icmp_unsigned("!=", spikes_now, _I64(0))
+            someone = builder.icmp_unsigned("!=", spikes_now, I64(0))
             with builder.if_then(builder.and_(learns, someone)):
                 most = emit.largest(fires, after, emit.lowest(element))
                 builder.store(most, builder.gep(highest, [builder.mul(step, best_stride)]))
@@ -297,10 +189,10 @@ def copy_rows_(
         emit = Emit(context, builder, signature, arguments)
         _, begin, _, source, number, start = arguments
         to, origin = emit.address(0, begin), emit.address(2, source)
-        wide = ir.VectorType(_I32, 32)
+        wide = ir.VectorType(I32, 32)
         bases, shift = emit.splat(start, 32), ir.Constant(wide, [6] * 32)
-        with cgutils.for_range_slice(builder, _I64(0), number, _I64(32)) as (index, _):
-            some = emit.load(builder.gep(origin, [index]), _ELEMENTS[codes.dtype], 32)
+        with cgutils.for_range_slice(builder, I64(0), number, I64(32)) as (index, _):
+            some = emit.load(builder.gep(origin, [index]), ELEMENTS[codes.dtype], 32)
             if codes.dtype == types.uint16:
                 some = builder.zext(some, wide)
             emit.store(builder.add(builder.shl(some, shift), bases), builder.gep(to, [index]))
@@ -320,12 +212,12 @@ def copy_patterns_(
         emit = Emit(context, builder, signature, arguments)
         _, begin, _, source, number, start = arguments
         to, origin = emit.address(0, begin), emit.address(2, source)
-        wide = ir.VectorType(_I32, 16)
+        wide = ir.VectorType(I32, 16)
         shift, table_shift = ir.Constant(wide, [6] * 16), ir.Constant(wide, [6 + PATTERN_BITS] * 16)
         places = ir.Constant(wide, list(range(16)))
-        with cgutils.for_range_slice(builder, _I64(0), number, _I64(16)) as (index, _):
-            seen = builder.zext(emit.load(builder.gep(origin, [index]), _I8, 16), wide)
-            tables = emit.splat(builder.trunc(builder.add(start, index), _I32), 16)
+        with cgutils.for_range_slice(builder, I64(0), number, I64(16)) as (index, _):
+            seen = builder.zext(emit.load(builder.gep(origin, [index]), I8, 16), wide)
+            tables = emit.splat(builder.trunc(builder.add(start, index), I32), 16)
             tables = builder.shl(builder.add(tables, places), table_shift)
             emit.store(builder.add(builder.shl(seen, shift), tables), builder.gep(to, [index]))
         return builder.add(begin, number)
@@ -341,8 +233,8 @@ def list_byte_(typing_context: Any, codes: Any, place: Any, bits: Any, byte: Any
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
         _, begin, _, value, start = arguments
-        known = emit.load(emit.address(2, builder.shl(value, _I64(3))), _I8, 8)
-        element = _ELEMENTS[codes.dtype]
+        known = emit.load(emit.address(2, builder.shl(value, I64(3))), I8, 8)
+        element = ELEMENTS[codes.dtype]
         bases = emit.splat(builder.trunc(start, element), 8)
         emit.store(builder.add(builder.zext(known, ir.VectorType(element, 8)), bases), emit.address(0, begin))
         return context.get_dummy_value()
@@ -353,12 +245,12 @@ def list_byte_(typing_context: Any, codes: Any, place: Any, bits: Any, byte: Any
 @intrinsic
 def add_bits_(typing_context: Any, counts: Any, first: Any, mask: Any, value: Any) -> _Code:
     """Add a number wherever a bit of a mask is set; see `_plain.py`."""
-    signature, element = types.void(counts, _SIZE, types.uint64, counts.dtype), _ELEMENTS[counts.dtype]
+    signature, element = types.void(counts, _SIZE, types.uint64, counts.dtype), ELEMENTS[counts.dtype]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
         address = emit.address(0, arguments[1])
-        bits = builder.bitcast(arguments[2], ir.VectorType(_BIT, LANES))
+        bits = builder.bitcast(arguments[2], ir.VectorType(BIT, LANES))
         some = builder.select(bits, emit.splat(arguments[3], LANES), emit.zero(element, LANES))
         emit.store(emit.add(emit.load(address, element, LANES), some), address)
         return context.get_dummy_value()
@@ -371,12 +263,12 @@ def take_rows_(
     typing_context: Any, values: Any, first: Any, table: Any, first_number: Any, rows: Any, count: Any
 ) -> _Code:
     """Subtract some rows of a table of the same type from 64 numbers; see `_plain.py`."""
-    signature, element = types.void(values, _SIZE, table, _SIZE, rows, _SIZE), _ELEMENTS[values.dtype]
+    signature, element = types.void(values, _SIZE, table, _SIZE, rows, _SIZE), ELEMENTS[values.dtype]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
         address, numbers = emit.address(0, arguments[1]), emit.address(2, arguments[3])
-        drive = _sum_numbers(emit, emit.address(4, _I64(0)), numbers, _I64(0), arguments[5], element)
+        drive = _sum_numbers(emit, emit.address(4, I64(0)), numbers, I64(0), arguments[5], element)
         emit.store(emit.subtract(emit.load(address, element, LANES), drive), address)
         return context.get_dummy_value()
 
@@ -390,8 +282,8 @@ def largest(typing_context: Any, values: Any, first: Any, mask: Any, low: Any) -
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
-        bits = builder.bitcast(arguments[2], ir.VectorType(_BIT, LANES))
-        some = emit.load(emit.address(0, arguments[1]), _ELEMENTS[values.dtype], LANES)
+        bits = builder.bitcast(arguments[2], ir.VectorType(BIT, LANES))
+        some = emit.load(emit.address(0, arguments[1]), ELEMENTS[values.dtype], LANES)
         return emit.largest(bits, some, arguments[3])
 
     return signature, generate
@@ -404,8 +296,8 @@ def equal_bits(typing_context: Any, values: Any, first: Any, wanted: Any) -> _Co
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         emit = Emit(context, builder, signature, arguments)
-        some = emit.load(emit.address(0, arguments[1]), _ELEMENTS[values.dtype], LANES)
-        return builder.bitcast(emit.compare("==", some, emit.splat(arguments[2], LANES)), _I64)
+        some = emit.load(emit.address(0, arguments[1]), ELEMENTS[values.dtype], LANES)
+        return builder.bitcast(emit.compare("==", some, emit.splat(arguments[2], LANES)), I64)
 
     return signature, generate
 
@@ -415,7 +307,7 @@ def lowest_bit(typing_context: Any, mask: Any) -> _Code:
     """Return the place of the lowest bit that is set; there must be one."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(_BIT, 1))
+        return builder.cttz(arguments[0], ir.Constant(BIT, 1))
 
     return _SIZE(types.uint64), generate
 

@@ -10,9 +10,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from sleepdefense.kernels._emit import Emit
 from sleepdefense.kernels._jit import Integer, kernel
 from sleepdefense.kernels._lanes import LANES, gather_fire_
-from sleepdefense.kernels._simd import Emit
 from sleepdefense.kernels.extent import NUMBERS, WeightType
 from sleepdefense.kernels.pack import aligned
 

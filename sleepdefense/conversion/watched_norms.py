@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sleepdefense.models.stages import NORM_MODULES
+from sleepdefense.models.layer_kinds import NORM_MODULES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

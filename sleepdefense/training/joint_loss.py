@@ -15,7 +15,7 @@ from sleepdefense.conversion.live_twin import LiveTwin, live_twin
 from sleepdefense.conversion.watched_norms import Norm, watched_norms
 from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier
-from sleepdefense.models.stages import NORM_MODULES
+from sleepdefense.models.layer_kinds import NORM_MODULES
 from sleepdefense.models.vae import AbstractVAE, DrawnVAE, reparametrised
 from sleepdefense.shapes import Images, Labels, Logits
 from sleepdefense.spiking.autoencoder import decode, encode
