@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from standing import predict, share
 
 from sleepdefense.attacks import parse_attack
 from sleepdefense.attacks.build import attack_batch
 from sleepdefense.attacks.refinement import refine_binarised
 from sleepdefense.data import load_data
-from sleepdefense.evaluation.metrics import distances, wilson_interval, within
+from sleepdefense.evaluation.metrics import distances, within
 from sleepdefense.models import Binarised, awake_from_file
 from sleepdefense.models.binarised import BinarisesInput
 
@@ -55,18 +56,6 @@ def main() -> None:
                 f"{share(np.all(list(found.values()), axis=0))}",
                 flush=True,
             )
-
-
-@torch.no_grad()
-def predict(model, images) -> np.ndarray:
-    """Return the predicted classes."""
-    return torch.cat([model(part).argmax(1) for part in images.split(100)]).numpy()
-
-
-def share(stands) -> str:
-    """Write how many stand, with the 95 % Wilson interval."""
-    lower, upper = wilson_interval(int(stands.sum()), len(stands))
-    return f"{100 * stands.mean():.1f} % ({100 * lower:.1f} - {100 * upper:.1f})"
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from standing import predict, share
 
 from sleepdefense.attacks.distance import distances
 from sleepdefense.attacks.foolbox_import import fb as installed
 from sleepdefense.data import load_data
-from sleepdefense.evaluation.metrics import wilson_interval, within
+from sleepdefense.evaluation.metrics import within
 from sleepdefense.models import awake_from_file
 
 BUDGETS = {"L2": 1.5, "Linf": 0.3, "L1": 8.0, "L0": 12.0}
@@ -105,18 +105,6 @@ def attack_and_print(fb, attack, name, model, test, clean) -> None:
         f"clipped images move {distances(test.images, clipped, norm).median():.3g} (median); {seconds:.0f} s",
         flush=True,
     )
-
-
-@torch.no_grad()
-def predict(model, images) -> np.ndarray:
-    """Return the predicted classes."""
-    return torch.cat([model(part).argmax(1) for part in images.split(100)]).numpy()
-
-
-def share(stands) -> str:
-    """Write how many stand, with the 95 % Wilson interval."""
-    lower, upper = wilson_interval(int(stands.sum()), len(stands))
-    return f"{100 * stands.mean():.1f} % ({100 * lower:.1f} - {100 * upper:.1f})"
 
 
 if __name__ == "__main__":
