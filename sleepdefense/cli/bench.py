@@ -185,6 +185,36 @@ def internal_models(
         click.echo(f"{name}: {value:.4g}")
 
 
+@command.command(name="defense-gan")
+@click.option("--width", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@options.seed
+@options.as_json
+def defense_gan(width: int, rounds: int, seed: int, as_json: bool) -> None:
+    """Measure a step of Defense-GAN's search, beside autograd and the processor's matrix product.
+
+    CPU seconds of one thread; contestants take turns and the fastest round counts.
+
+    \b
+    Example: sleepdefense bench defense-gan --width 16
+    """
+    from dataclasses import asdict
+
+    from sleepdefense.bench.defense_gan import measure_defense_gan
+
+    with progress_bar() as progress:
+        times = measure_defense_gan(width=width, rounds=rounds, seed=seed, progress=progress)
+    ratios = {
+        "times faster than autograd": times.autograd / times.quick,
+        "minutes of one core for 1,000 images at L = 200, R = 10, extrapolated": times.minutes(1000),
+    }
+    if as_json:
+        click.echo(json.dumps({**asdict(times), **ratios}, indent=1))
+        return
+    for name, value in {**asdict(times), **ratios}.items():
+        click.echo(f"{name}: {value:.4g}")
+
+
 @command.command(name="page")
 @click.argument("measured", type=options.EXISTING_FILE)
 @click.option("--out", type=options.FILE, required=True, help="Markdown file to write.")

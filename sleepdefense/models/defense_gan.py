@@ -12,12 +12,14 @@ from typing_extensions import override
 
 from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractPurifier
-from sleepdefense.models.latent_search import LatentSearch, search_latent
+from sleepdefense.models.latent_search import LatentSearch, Slope, search_latent
 from sleepdefense.models.settings import check_counts, check_size
 from sleepdefense.shapes import Images, Labels
 
 _SMALLEST = 8
 _KERNEL = 5
+_LONG_SEARCH = 200
+"""Passes forward and backward, from which on it pays to turn the kernels into products first."""
 
 
 class DefenseGAN(AbstractPurifier):
@@ -143,7 +145,17 @@ class DefenseGAN(AbstractPurifier):
         seed, units = int(self.settings["start_seed"]), int(self.settings["latent"])
         draw = torch.Generator().manual_seed(seed)
         starts = torch.randn(self.search.restarts, units, generator=draw) / math.sqrt(units)
-        return search_latent(self.generate, image, starts.to(image), self.search)
+        return search_latent(self.generate, image, starts.to(image), self.search, slope=self._slope(image))
+
+    def _slope(self, image: Images) -> Slope | None:
+        """Return a quick slope where there is one and a search of one image is long enough to prepare it."""
+        tensors = (image, *self.generator.parameters())
+        is_plain = all(each.dtype == torch.float32 and each.device.type == "cpu" for each in tensors)
+        if not is_plain or self.search.steps * self.search.restarts < _LONG_SEARCH:
+            return None
+        from sleepdefense.models.quick_slope import QuickSlope  # it compiles kernels
+
+        return QuickSlope(self.generator)
 
     @override
     def outputs(self, image: Images) -> dict[str, Tensor]:

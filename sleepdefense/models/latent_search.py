@@ -7,6 +7,7 @@ needs the memory of one step and of the winner's latents, not of an unrolled gra
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -20,8 +21,14 @@ from sleepdefense.shapes import Images
 Generate = Callable[[Tensor], Tensor]
 """From latents (row, unit) to images (row, channel, height, width), each row for itself."""
 
+Slope = Callable[[Tensor, Tensor], Tensor]
+"""From latents (row, unit) and images (row, ...) to d/dz of each row's error, (row, unit)."""
+
 ROWS_AT_ONCE = 320
 """Images times starts in one pass: enough to fill the processor, few enough for its caches."""
+
+QUICK_ROWS_AT_ONCE = 100
+"""The same where a slope of its own is given, whose sums take more memory than the maps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,8 @@ def search_latent(
     image: Images,
     starts: Float[Tensor, "restart unit"],
     search: LatentSearch,
+    *,
+    slope: Slope | None = None,
 ) -> Float[Tensor, "batch unit"]:
     """Return, for each image, the latent that the best of its descents ends in.
 
@@ -90,6 +99,7 @@ def search_latent(
         image: x, (batch, channel, height, width), in [0, 1].
         starts: Where every image begins, (restart, unit): as many as `search` says.
         search: How.
+        slope: A quicker way to d/dz of the error than autograd through `generate`; None: there is none.
 
     Returns:
         (batch, unit), a differentiable function of the images (once; not of the weights of G).
@@ -97,7 +107,9 @@ def search_latent(
     Source:
         Samangouei et al. 2018, "Defense-GAN", section 4, with the momentum of its code.
     """
-    found: Tensor = cast(Any, _Search).apply(image, generate, starts, search)
+    quick = partial(_slope, generate) if slope is None else slope
+    rows = ROWS_AT_ONCE if slope is None else QUICK_ROWS_AT_ONCE
+    found: Tensor = cast(Any, _Search).apply(image, generate, starts, search, quick, rows)
     return found
 
 
@@ -107,30 +119,36 @@ class _Search(torch.autograd.Function):
     @override
     @staticmethod
     def forward(
-        ctx: Any, image: Images, generate: Generate, starts: Tensor, search: LatentSearch
+        ctx: Any,
+        image: Images,
+        generate: Generate,
+        starts: Tensor,
+        search: LatentSearch,
+        slope: Slope,
+        rows: int,
     ) -> Float[Tensor, "batch unit"]:
-        size = max(1, ROWS_AT_ONCE // search.restarts)
-        parts = [_descend(generate, part, starts, search) for part in image.detach().split(size)]
+        size = max(1, rows // search.restarts)
+        parts = [_descend(generate, slope, part, starts, search) for part in image.detach().split(size)]
         latent = torch.cat([part[0] for part in parts])
         winner = torch.cat([part[1] for part in parts])
         ctx.save_for_backward(image, starts[winner])
-        ctx.generate, ctx.search = generate, search
+        ctx.generate, ctx.search, ctx.slope, ctx.rows = generate, search, slope, rows
         return latent
 
     @override
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         image, begin = ctx.saved_tensors
-        chunks = [tensor.split(ROWS_AT_ONCE) for tensor in (image, begin, grad)]
+        chunks = (tensor.split(ctx.rows) for tensor in (image, begin, grad))
         found = [
-            _ascend(ctx.generate, part, start, slope, search=ctx.search)
-            for part, start, slope in zip(*chunks, strict=True)
+            _ascend(ctx.generate, ctx.slope, part, begin, grad, ctx.search)
+            for part, begin, grad in zip(*chunks, strict=True)
         ]
-        return torch.cat(found), None, None, None
+        return torch.cat(found), None, None, None, None, None
 
 
 def _descend(
-    generate: Generate, image: Images, starts: Tensor, search: LatentSearch
+    generate: Generate, slope: Slope, image: Images, starts: Tensor, search: LatentSearch
 ) -> tuple[Float[Tensor, "batch unit"], Int[Tensor, " batch"]]:
     """Search from all starts; return the best latent of each image, and which start it came from."""
     count = len(image)
@@ -145,14 +163,16 @@ def _descend(
             kept = (first + order[:, :width].sort(dim=1).values).flatten()
             latent, speed, target, start = latent[kept], speed[kept], target[kept], start[kept]
         for _ in range(steps):
-            speed = search.momentum * speed + _slope(generate, latent, target)
+            speed = search.momentum * speed + slope(latent, target)
             latent = latent - search.learning_rate * speed
     best = _errors(generate, latent, target).view(count, -1).argmin(dim=1)
     rows = torch.arange(count, device=image.device) * (len(latent) // count) + best
     return latent[rows], start[rows]
 
 
-def _ascend(generate: Generate, image: Images, begin: Tensor, grad: Tensor, search: LatentSearch) -> Images:
+def _ascend(
+    generate: Generate, slope: Slope, image: Images, begin: Tensor, grad: Tensor, search: LatentSearch
+) -> Images:
     """Return the gradient by the image, given that by the latent at the end of a descent from `begin`.
 
     With a the gradient by z and b that by v, from the last step to the first:
@@ -163,15 +183,15 @@ def _ascend(generate: Generate, image: Images, begin: Tensor, grad: Tensor, sear
     """
     path, speed = [begin], torch.zeros_like(begin)
     for _ in range(search.steps - 1):
-        speed = search.momentum * speed + _slope(generate, path[-1], image)
+        speed = search.momentum * speed + slope(path[-1], image)
         path.append(path[-1] - search.learning_rate * speed)
     by_latent, by_speed, by_image = grad, torch.zeros_like(begin), torch.zeros_like(image)
     for latent in reversed(path):
         by_speed = by_speed - search.learning_rate * by_latent
         with torch.enable_grad():
             z, x = latent.detach().requires_grad_(True), image.detach().requires_grad_(True)
-            (slope,) = torch.autograd.grad(_error(generate, z, x).sum(), z, create_graph=True)
-            more_z, more_x = torch.autograd.grad(slope, (z, x), by_speed)
+            (by_z,) = torch.autograd.grad(_error(generate, z, x).sum(), z, create_graph=True)
+            more_z, more_x = torch.autograd.grad(by_z, (z, x), by_speed)
         by_latent, by_image = by_latent + more_z, by_image + more_x
         by_speed = search.momentum * by_speed
     return by_image
