@@ -9,10 +9,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from sleepdefense.kernels._emit import I64, LANES, Emit
 from sleepdefense.kernels._jit import HAS_VECTORS, Integer, kernel
-from sleepdefense.kernels._simd import LANES, Emit
 
-_I64: Final = ir.IntType(64)
 _SIZE: Final = types.int64
 
 
@@ -40,7 +39,7 @@ def weigh_rows_vector_(
         rows, places = emit.address(2, first_source), emit.address(4, first_place)
         weights = emit.address(7, first_weight)
         total = emit.variable(emit.zero(real, LANES))
-        with cgutils.for_range(builder, count, intp=_I64) as loop:
+        with cgutils.for_range(builder, count, intp=I64) as loop:
             offset = builder.load(builder.gep(places, [builder.mul(loop.index, stride)]))
             factor = emit.splat(builder.load(builder.gep(weights, [loop.index])), LANES)
             row = emit.load(builder.gep(rows, [offset]), real, LANES)

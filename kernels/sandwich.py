@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sleepdefense.kernels._checks import check_array
+from sleepdefense.kernels._emit import LANES
 from sleepdefense.kernels._jit import Integer, kernel
-from sleepdefense.kernels._simd import LANES
 from sleepdefense.kernels._weigh import weigh_rows_
 
 LEAST_LANES: Final = LANES
