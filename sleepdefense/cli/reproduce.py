@@ -13,6 +13,7 @@ from sleepdefense.cli.progress import progress_bar
 @click.argument("paper")
 @click.option("--table", type=click.IntRange(min=1), help="Number of a table, as the paper counts.")
 @click.option("--figure", type=click.IntRange(min=1), help="Number of a figure, as the paper counts.")
+@click.option("--part", help="Make one part of it alone, in less time; another name lists those there are.")
 @click.option(
     "--scale",
     type=click.Choice(["smoke", "cpu", "paper"]),
@@ -42,6 +43,7 @@ def command(
     paper: str,
     table: int | None,
     figure: int | None,
+    part: str | None,
     scale: str,
     out: Path,
     resume: bool,
@@ -61,6 +63,7 @@ def command(
 
     \b
     Example: sleepdefense reproduce dim2022 --table 1 --scale cpu --out runs/dim
+    Example: sleepdefense reproduce dim2022 --table 1 --part sleep --out runs/dim --resume
     """
     from sleepdefense.papers import Job, find_recipe, recipes, reproduce
     from sleepdefense.pipeline import Context
@@ -73,6 +76,8 @@ def command(
     recipe = find_recipe(
         paper, "table" if table is not None else "figure", table if table is not None else figure or 0
     )
+    if part is not None:
+        recipe = recipe.part(part)
     with progress_bar() as progress:
         job = Job(
             folder=out,

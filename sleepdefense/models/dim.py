@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from sleepdefense.errors import ConfigError
+from sleepdefense.models.answer_errors import answer_errors
 from sleepdefense.models.base import AbstractClassifier, traceable
 from sleepdefense.models.binarised import ALPHAS, binarise
 from sleepdefense.models.dim_config import DIMConfig
@@ -177,12 +178,8 @@ class DIM(AbstractClassifier):
             target: The clean images, (batch, pixel).
             label: Class of each, (batch,).
         """
-        answers = torch.tanh(self.decoder(self.encoder(shown)))
-        own = answers[label, torch.arange(len(label), device=label.device)]
-        # ||F_i||^2 for all, and for the class's own the rest of ||x - F_i||^2
-        rest = (target * (target - 2 * own)).sum(1)
-        total = answers.square().sum((1, 2)).index_add(0, label, rest)
-        return total / len(target)
+        drive = self.decoder(self.encoder(shown))
+        return answer_errors(drive.float(), target, label)
 
     @override
     def check_data(self, images: Images, labels: Labels) -> None:

@@ -15,6 +15,9 @@ class StackedLinear(nn.Module):
 
     Each map starts as an `nn.Linear` of its own would: uniform within 1 / sqrt(in) of 0.
 
+    Where each map has its own input, the weights lie in memory as (map, in, out): the product with a batch
+    then reads them as they lie, its gradient comes out as they lie, and nothing is transposed on the way.
+
     Args:
         num_maps: K.
         in_features: Units before each map.
@@ -31,11 +34,12 @@ class StackedLinear(nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.shared_input = shared_input
-        self.weight = nn.Parameter(torch.empty(num_maps, out_features, in_features))
-        self.bias = nn.Parameter(torch.empty(num_maps, out_features))
         bound = 1 / math.sqrt(in_features)
-        nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.uniform_(self.bias, -bound, bound)
+        weight = torch.empty(num_maps, out_features, in_features).uniform_(-bound, bound)
+        if not shared_input:
+            weight = weight.transpose(1, 2).contiguous().transpose(1, 2)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.empty(num_maps, out_features).uniform_(-bound, bound))
 
     @override
     @traceable

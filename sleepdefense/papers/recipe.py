@@ -1,7 +1,7 @@
 """How one table or figure of a paper is made, from nothing but data."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +54,8 @@ class Recipe:
         title: What it shows.
         datasets: Data sets that it can be made for, the usual one first.
         cook: Makes it.
+        parts: What can be made of it alone, in less time: name -> what makes it.
+        only: The part that this is; "" for the whole.
     """
 
     paper: str
@@ -62,8 +64,21 @@ class Recipe:
     title: str
     datasets: tuple[str, ...]
     cook: Callable[[Job], Outcome]
+    parts: Mapping[str, Callable[[Job], Outcome]] = field(default_factory=dict)
+    only: str = ""
 
     @property
     def name(self) -> str:
-        """What its files are called, "dim2022-table1"."""
-        return f"{self.paper}-{self.kind}{self.number}"
+        """What its files are called, "dim2022-table1"; of a part, "dim2022-table1-sleep"."""
+        return f"{self.paper}-{self.kind}{self.number}" + (f"-{self.only}" if self.only else "")
+
+    def part(self, name: str) -> "Recipe":
+        """Return the recipe of one part.
+
+        Raises:
+            ConfigError: There is no such part.
+        """
+        if name not in self.parts:
+            known = f"expected one of {', '.join(self.parts)}" if self.parts else "it can only be made whole"
+            raise ConfigError(f"{self.kind} {self.number} of '{self.paper}' has no part '{name}': {known}")
+        return replace(self, cook=self.parts[name], parts={}, only=name)

@@ -142,7 +142,8 @@ def _page(recipe: Recipe, job: Job, outcome: Outcome) -> str:
     seeds = ", ".join(str(seed) for seed in job.seeds)
     used = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     parts = [
-        f"# {recipe.kind.capitalize()} {recipe.number} of {recipe.paper}: {recipe.title}",
+        f"# {recipe.kind.capitalize()} {recipe.number} of {recipe.paper}: {recipe.title}"
+        + (f"; {recipe.only} only" if recipe.only else ""),
         f"Scale **{job.scale}**, data set {job.dataset}, seeds {seeds}; {facts['date']}. "
         f"Made by `{job.context.command}`.  \n{used}.",
         *(["\n".join(f"- {finding}" for finding in outcome.findings)] if outcome.findings else []),

@@ -32,6 +32,14 @@ STRONGER = "Linf:PGD,Linf:FMN,L2:DDN,L2:FMN,L1:FMN,L0:FMN,Linf:AutoAttack,L2:Aut
 """What the paper did not run, and two that it did, through the stand-ins of each network."""
 
 
+ABLATED = ("singleIM", "IM", "Dn-singleIM", "DIM")
+"""The networks of Tables 2 and 4 that differ in one part each."""
+
+
+ASLEEP = "Linf:FGSM,Linf:PGD,L2:DDN"
+"""Attacks before and after a sleep."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Attacks that are run together.
@@ -47,6 +55,21 @@ class Group:
     attacks: str
     images: int
     systems: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long internal models and denoisers learn, where that is not as long as usual.
+
+    Attributes:
+        images: Training images, the first so many.
+        epochs: Passes over them.
+        batch_size: Images in a step.
+    """
+
+    images: int
+    epochs: int
+    batch_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +95,12 @@ class Plan:
         stronger: Attacks through the stand-ins.
         saturated: The paper's gradient attacks on DIM with intensities as logits.
         latents: Test images of Figure 3.
+        ablation: How long those of Tables 2 and 4 learn, all of them alike; None: as usual.
+        ablation_columns: Systems of these tables that are run.
+        ablation_groups: Attacks of these tables; none: as `groups`.
+        sleep_images: Images that DIM sleeps on.
+        sleep_judges: The last training images, which judge what the sleep may cost.
+        asleep: Attacks on DIM before and after its sleep.
     """
 
     name: str
@@ -92,6 +121,12 @@ class Plan:
     stronger: tuple[Group, ...] = ()
     saturated: Group | None = None
     latents: int = 1000
+    ablation: Schedule | None = None
+    ablation_columns: tuple[str, ...] = ("CNN", *ABLATED, "biDIM")
+    ablation_groups: tuple[Group, ...] = ()
+    sleep_images: int = 1024
+    sleep_judges: int = 2000
+    asleep: Group = field(default_factory=lambda: Group(name="sleep", attacks=ASLEEP, images=200))
 
 
 _PLAIN = ("CNN", "biCNN", "Madry", "biDIM", "DIM", "singleIM", "IM", "Dn-singleIM")
@@ -119,6 +154,9 @@ PLANS: Mapping[str, Plan] = {
         stronger=(Group(name="stronger", attacks="Linf:PGD(steps=3)", images=5, systems=("biDIM", "DIM")),),
         saturated=Group(name="saturated", attacks="L2:FGM,Linf:FGSM", images=10),
         latents=60,
+        sleep_images=64,
+        sleep_judges=100,
+        asleep=Group(name="sleep", attacks="Linf:FGSM,L2:DDN(steps=5)", images=10),
     ),
     "cpu": Plan(
         name="reduced scale (cpu)",
@@ -139,6 +177,13 @@ PLANS: Mapping[str, Plan] = {
         ),
         stronger=(Group(name="stronger", attacks=STRONGER, images=200, systems=_MAIN),),
         saturated=Group(name="saturated", attacks=SATURATING, images=500),
+        ablation=Schedule(images=20_000, epochs=3, batch_size=32),
+        ablation_columns=ABLATED,
+        ablation_groups=(
+            Group(name="ablation", attacks="L2:FGM,L2:BIM,Linf:FGSM,Linf:BIM,Linf:PGD", images=200),
+            Group(name="ablation-ddn", attacks="L2:DDN", images=100),
+        ),
+        asleep=Group(name="sleep", attacks="Linf:FGSM,Linf:PGD,L2:DDN(steps=50)", images=200),
     ),
     "paper": Plan(
         name="as printed",
@@ -153,6 +198,7 @@ PLANS: Mapping[str, Plan] = {
         stronger=(Group(name="stronger", attacks=STRONGER, images=1000),),
         saturated=Group(name="saturated", attacks=SATURATING, images=1000),
         latents=10000,
+        asleep=Group(name="sleep", attacks=ASLEEP, images=1000),
     ),
 }
 """The paper gives neither its epochs nor its number of images: those at "paper" are ours."""

@@ -1,7 +1,6 @@
 """The networks of the paper, trained or adopted from published weights, each once in the folder of a job."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
@@ -14,7 +13,7 @@ from sleepdefense.models import AbstractAwakeModel, build_model
 from sleepdefense.models.dim import DIM
 from sleepdefense.models.public_weights import load_public_weights, load_published_abs
 from sleepdefense.models.synthesis import ABS
-from sleepdefense.papers.dim2022.scales import PLANS, Plan
+from sleepdefense.papers.dim2022.scales import PLANS, Plan, Schedule
 from sleepdefense.papers.recipe import Job
 from sleepdefense.pipeline.steps import train_step
 
@@ -35,13 +34,14 @@ def data_of(job: Job) -> tuple[ImageSet, ImageSet]:
     return load_data(job.dataset, data_dir=job.data_dir, limit=plan_of(job).train_images)
 
 
-def build_system(job: Job, column: str, *, seed: int) -> nn.Module:
+def build_system(job: Job, column: str, *, seed: int, schedule: Schedule | None = None) -> nn.Module:
     """Return the network of a column; what an earlier run finished is used.
 
     Args:
         job: Where and at which scale.
         column: As the paper calls it.
         seed: Of the training.
+        schedule: How long internal models and denoisers learn; None: as the scale says.
 
     Returns:
         The network, in evaluation mode.
@@ -51,15 +51,9 @@ def build_system(job: Job, column: str, *, seed: int) -> nn.Module:
     """
     plan = plan_of(job)
     if column in DIM_FAMILY:
-        config = ModelConfig(
-            model=DIM_FAMILY[column],
-            settings=dict(plan.dim),
-            epochs=plan.epochs,
-            batch_size=plan.batch_size,
-        )
-        return _trained(job, config, seed)
+        return _family(job, column, seed, schedule)
     if column == "biDIM":
-        model = build_system(job, "DIM", seed=seed)
+        model = build_system(job, "DIM", seed=seed, schedule=schedule)
         assert isinstance(model, DIM)
         return model.rebuilt(binary=True)
     if column in ("ABS", "biABS"):
@@ -78,9 +72,28 @@ def build_system(job: Job, column: str, *, seed: int) -> nn.Module:
     raise ConfigError(f"the paper has no network '{column}'")
 
 
-def build_systems(job: Job, columns: tuple[str, ...], *, seed: int) -> Mapping[str, nn.Module]:
-    """Return several of them by column."""
-    return {column: build_system(job, column, seed=seed) for column in columns}
+def network_file(job: Job, column: str, seed: int, *, schedule: Schedule | None = None) -> Path:
+    """Return where `build_system` keeps a network of the family that it has trained."""
+    how_long = f"-{schedule.images}x{schedule.epochs}" if schedule else ""
+    return job.folder / f"{DIM_FAMILY[column]}{how_long}-{seed}.h5"
+
+
+def _family(job: Job, column: str, seed: int, schedule: Schedule | None) -> AbstractAwakeModel:
+    plan, (train, _) = plan_of(job), data_of(job)
+    config = ModelConfig(
+        model=DIM_FAMILY[column],
+        settings=dict(plan.dim),
+        epochs=schedule.epochs if schedule else plan.epochs,
+        batch_size=schedule.batch_size if schedule else plan.batch_size,
+    )
+    return train_step(
+        config,
+        train.take(min(schedule.images, len(train))) if schedule else train,
+        network_file(job, column, seed, schedule=schedule),
+        job.context,
+        seed=seed,
+        device=job.context.device,
+    ).eval()
 
 
 def _trained(job: Job, config: ModelConfig, seed: int) -> AbstractAwakeModel:

@@ -12,7 +12,8 @@ from sleepdefense.evaluation.surfaces import WHITE_BOX
 from sleepdefense.models.dim import DIM
 from sleepdefense.models.dim_proxies import Unnormalised
 from sleepdefense.papers.dim2022.cells import NORMS, Fallen, cells_of, fallen_by_attack
-from sleepdefense.papers.dim2022.scales import STRONGER, Group
+from sleepdefense.papers.dim2022.scales import STRONGER, Group, Schedule
+from sleepdefense.papers.dim2022.sleeping import asleep
 from sleepdefense.papers.dim2022.systems import BINARY, build_system, data_of, plan_of
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import PrintedCell, printed_column
@@ -20,7 +21,6 @@ from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.side_by_side import Measured, SideBySide
 from sleepdefense.pipeline.evaluating import SeenAs
 
-ABLATION = ("CNN", "singleIM", "IM", "Dn-singleIM", "DIM", "biDIM")
 IMPORTANT = (
     "L2:DDN",
     "L2:PGD",
@@ -40,6 +40,9 @@ IMPORTANT = (
 )
 """The 15 attacks of Tables 1 and 2."""
 
+ABLATIONS = (2, 4)
+"""Tables of networks that differ in one part each."""
+
 _PAPER = "dim2022"
 _BATCH = 100
 
@@ -54,47 +57,64 @@ class _Measurement:
 
 def table_1(job: Job) -> Outcome:
     """Compare with other defences, by the 15 important attacks; then by stronger ones."""
-    measured = _measure(job, plan_of(job).columns, with_stronger=True)
+    plan = plan_of(job)
+    measured = _measure(job, plan.columns, plan.groups, stronger=plan.stronger)
     table = _side_by_side(job, 1, plan_of(job).columns, IMPORTANT, measured.fallen)
-    tables = (table, _stronger_table(job, measured), *_saturated_table(job, measured))
-    return Outcome(tables=tables, findings=(*_headline(measured), *_agreement(table)))
+    slept = asleep(job)
+    tables = (table, _stronger_table(job, measured), *_saturated_table(job, measured), *slept.tables)
+    return Outcome(tables=tables, findings=(*_headline(measured), *_agreement(table), *slept.findings))
 
 
 def table_2(job: Job) -> Outcome:
     """Compare the ablations by the 15 important attacks."""
-    measured = _measure(job, ABLATION, with_stronger=False)
-    table = _side_by_side(job, 2, ABLATION, IMPORTANT, measured.fallen)
+    measured = _measure_ablations(job)
+    table = _side_by_side(job, 2, tuple(measured.fallen), IMPORTANT, measured.fallen)
     return Outcome(tables=(table,), findings=(*_ordering(table), *_agreement(table)))
 
 
 def table_3(job: Job) -> Outcome:
     """Compare with other defences, by all attacks."""
-    measured = _measure(job, plan_of(job).columns, with_stronger=False)
+    measured = _measure(job, plan_of(job).columns, plan_of(job).groups)
     table = _side_by_side(job, 3, plan_of(job).columns, _attacks(), measured.fallen)
     return Outcome(tables=(table,), findings=_agreement(table))
 
 
 def table_4(job: Job) -> Outcome:
     """Compare the ablations by all attacks."""
-    measured = _measure(job, ABLATION, with_stronger=False)
-    table = _side_by_side(job, 4, ABLATION, _attacks(), measured.fallen)
+    measured = _measure_ablations(job)
+    table = _side_by_side(job, 4, tuple(measured.fallen), _attacks(), measured.fallen)
     return Outcome(tables=(table,), findings=(*_ordering(table), *_agreement(table)))
 
 
-def _measure(job: Job, columns: Sequence[str], *, with_stronger: bool) -> _Measurement:
-    """Run every group of attacks on every column, the cheap groups on all columns first."""
+def _measure_ablations(job: Job) -> _Measurement:
+    """Attack networks that differ in one part each, all trained equally long."""
     plan = plan_of(job)
+    groups = plan.ablation_groups or plan.groups
+    return _measure(job, plan.ablation_columns, groups, schedule=plan.ablation)
+
+
+def _measure(
+    job: Job,
+    columns: Sequence[str],
+    groups: Sequence[Group],
+    *,
+    stronger: Sequence[Group] = (),
+    schedule: Schedule | None = None,
+) -> _Measurement:
+    """Run every group of attacks on every column, the cheap groups on all columns first."""
     systems = {
-        (column, seed): build_system(job, column, seed=seed) for column in columns for seed in job.seeds
+        (column, seed): build_system(job, column, seed=seed, schedule=schedule)
+        for column in columns
+        for seed in job.seeds
     }
     found: dict[tuple[str, int], list[RobustnessTable]] = {key: [] for key in systems}
-    for group in plan.groups:
+    for group in groups:
         for (column, seed), model in systems.items():
             if group.systems is None or column in group.systems:
                 seen = model if column in BINARY else SeenAs(model, WHITE_BOX, model)
                 found[column, seed].append(_evaluate(job, group, column, seen, seed))
     strong: dict[tuple[str, int], list[RobustnessTable]] = {key: [] for key in systems}
-    for group in plan.stronger if with_stronger else ():
+    for group in stronger:
         for (column, seed), model in systems.items():
             if group.systems is None or column in group.systems:
                 strong[column, seed].append(_evaluate(job, group, column, model, seed))
@@ -163,10 +183,17 @@ def _side_by_side(
                 measured[row, column] = cells[row]
             elif row in known:
                 measured[row, column] = Measured(status="not run at this scale")
+    schedule = plan_of(job).ablation if number in ABLATIONS else None
+    learned = (
+        f", all networks trained alike: {schedule.epochs} epochs of {schedule.images} images, "
+        f"{schedule.batch_size} in a batch"
+        if schedule
+        else ""
+    )
     return SideBySide(
         name=f"table{number}",
-        title=f"Table {number}: accuracy in percent on '{job.dataset}', {plan_of(job).name}; by the attacks "
-        "of the paper and as the paper ran them",
+        title=f"Table {number}: accuracy in percent on '{job.dataset}', {plan_of(job).name}{learned}; by "
+        "the attacks of the paper and as the paper ran them",
         rows=rows,
         columns=tuple(columns),
         printed=printed,

@@ -9,6 +9,7 @@ from sleepdefense.papers.nayebi2017.figures import (
     figure_7,
 )
 from sleepdefense.papers.nayebi2017.grids import figure_5, figure_8
+from sleepdefense.papers.nayebi2017.sleeping import asleep
 from sleepdefense.papers.nayebi2017.table1 import table_1
 from sleepdefense.papers.recipe import Recipe
 
@@ -32,6 +33,7 @@ RECIPES: tuple[Recipe, ...] = (
         title="accuracy of nine networks, clean and under the fast gradient sign, and what remains",
         datasets=_DATASETS,
         cook=table_1,
+        parts={"sleep": asleep},
     ),
     *(
         Recipe(paper="nayebi2017", kind="figure", number=number, title=title, datasets=_DATASETS, cook=cook)

@@ -11,7 +11,7 @@ from sleepdefense.evaluation import RobustnessTable, evaluate_systems
 from sleepdefense.evaluation.metrics import within
 from sleepdefense.papers.nayebi2017.networks import Images, all_networks, images_of, plan_of
 from sleepdefense.papers.nayebi2017.plan import EPSILON, NETWORKS, TRAININGS
-from sleepdefense.papers.nayebi2017.sleeping import sleep_table
+from sleepdefense.papers.nayebi2017.sleeping import asleep
 from sleepdefense.papers.nayebi2017.softened import Seen, Softened, zero_gradient_share
 from sleepdefense.papers.nayebi2017.trials import annealing_trials
 from sleepdefense.papers.outcome import Outcome
@@ -39,6 +39,7 @@ def table_1(job: Job) -> Outcome:
         _query_columns(job, nets, images, seed, cells, columns["distance"])
     merged = {place: _merge(values) for place, values in cells.items()}
     title = f"{job.scale} scale, {job.dataset}"
+    slept = asleep(job)
     tables = (
         _table("table1", f"Table 1, {title}", columns["paper"], merged, printed=_printed()),
         _table(
@@ -54,9 +55,9 @@ def table_1(job: Job) -> Outcome:
             merged,
         ),
         annealing_trials(job, job.seeds[0]),
-        sleep_table(job, job.seeds[0]),
+        *slept.tables,
     )
-    return Outcome(tables=tables, findings=findings(merged))
+    return Outcome(tables=tables, findings=(*findings(merged), *slept.findings))
 
 
 def _printed() -> dict[tuple[str, str], PrintedCell]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.papers.asleep import SHOWN_CONTROLS
+from sleepdefense.papers.paired import Difference, count_differences, paired_difference
 from sleepdefense.papers.recipe import Job
+from sleepdefense.papers.scores import Scores
 from sleepdefense.papers.side_by_side import Measured, SideBySide
-from sleepdefense.papers.talafha2023.judging import CLEAN, Scores
-from sleepdefense.papers.talafha2023.networks import SHOWN_CONTROLS
-from sleepdefense.papers.talafha2023.paired import Difference, paired_difference
 from sleepdefense.papers.talafha2023.plan import ATTACK_NAMES, TARGETS, Plan
 
 PAIRS = (("Defense-VAE", "Our model"), ("E2E before sleep", "Our model (E2E)"))
@@ -85,14 +86,6 @@ def sleep_findings(scores: Mapping[str, Scores], attacks: Sequence[str] = ATTACK
             for name in TARGETS
         }
         known = {row: difference for row, difference in found.items() if difference is not None}
-        if not known:
-            continue
-        better = sum(difference.sign > 0 for difference in known.values())
-        worse = sum(difference.sign < 0 for difference in known.values())
-        lowest, highest = (choose(known, key=lambda row: known[row].points) for choose in (min, max))
-        sentences.append(
-            f"{heading}: better than before in {better}, worse in {worse}, no difference beyond chance in "
-            f"{len(known) - better - worse} of {len(known)} attacked cells; from {known[lowest]} points "
-            f"({lowest}) to {known[highest]} ({highest})."
-        )
+        if known:
+            sentences.append(count_differences(heading, known))
     return sentences

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field, replace
 from torch import nn
 
 from sleepdefense.attacks import parse_attacks
+from sleepdefense.evaluation.results import CLEAN
 from sleepdefense.evaluation.systems import OBLIVIOUS, WHITE_BOX
 from sleepdefense.models import Purified
 from sleepdefense.models.ensemble import Ensemble
 from sleepdefense.papers.recipe import Job
+from sleepdefense.papers.scores import Scores
 from sleepdefense.papers.side_by_side import Measured, SideBySide
-from sleepdefense.papers.talafha2023.judging import CLEAN, Scores, judge
-from sleepdefense.papers.talafha2023.networks import Pantry, Target, let_sleep, train_classifier_of
+from sleepdefense.papers.talafha2023.judging import judge
+from sleepdefense.papers.talafha2023.networks import Pantry, Target, sleep_of, train_classifier_of
 from sleepdefense.papers.talafha2023.plan import ATTACK_NAMES, TARGETS, Plan
 from sleepdefense.papers.talafha2023.systems import Attacked
 from sleepdefense.pipeline import train_step
@@ -65,7 +67,7 @@ def _purifier_of_noise(job: Job, plan: Plan, pantry: Pantry, target: Target, see
         cache=target.folder / "pairs-noise.h5",
         device=job.context.device,
     )
-    return let_sleep(job, plan, pantry, path, target.classifier, seed).after
+    return sleep_of(job, plan, pantry, path, target.classifier, seed).after
 
 
 def _listed(plan: Plan) -> str:

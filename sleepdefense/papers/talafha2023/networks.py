@@ -1,23 +1,16 @@
 """The networks of a table: classifiers, purifiers before and after sleep, and the controls of the sleep."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from sleepdefense.consolidation import CONTROLS
-from sleepdefense.conversion import to_awake
 from sleepdefense.data import ImageSet, load_data
-from sleepdefense.models import Purified
+from sleepdefense.papers.asleep import Slept, let_sleep
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.talafha2023.joint_step import JointFiles, joint_step
 from sleepdefense.papers.talafha2023.plan import Plan
-from sleepdefense.pipeline import convert_step, sleep_step, train_step, wake_step
-from sleepdefense.spiking import SpikingNetwork
-
-SHOWN_CONTROLS = ("shuffled", "anti")
-"""What else moves the weights as far as the sleep does."""
+from sleepdefense.pipeline import train_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,31 +47,6 @@ def load_pantry(job: Job, plan: Plan, *, asked: int = 0) -> Pantry:
         test=test.part(0, counted),
         asked=test.part(counted, len(test)) if asked else None,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slept:
-    """A purifier with its sleep, in front of a classifier.
-
-    Attributes:
-        before: The awake network.
-        after: The same after its sleep.
-        controls: Networks whose weights moved as far, by other ways.
-        classifier: What classifies the reconstructions.
-        kept: The part of the sleep that its guard kept, in [0, 1].
-    """
-
-    before: nn.Module
-    after: nn.Module
-    controls: Mapping[str, nn.Module]
-    classifier: nn.Module
-    kept: float
-
-    @property
-    def systems(self) -> dict[str, nn.Module]:
-        """Each purifier with the classifier: "before", "after", and the controls by name."""
-        parts = {"before": self.before, "after": self.after, **self.controls}
-        return {name: Purified(purifier, self.classifier) for name, purifier in parts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +129,8 @@ def make_target(job: Job, plan: Plan, pantry: Pantry, name: str, seed: int) -> T
         name=name,
         folder=folder,
         classifier=classifier,
-        purified=let_sleep(told, plan, pantry, folder / "defense-vae.h5", classifier, seed),
-        joint=let_sleep(told, plan, pantry, together.purifier, joint_classifier, seed),
+        purified=sleep_of(told, plan, pantry, folder / "defense-vae.h5", classifier, seed),
+        joint=sleep_of(told, plan, pantry, together.purifier, joint_classifier, seed),
     )
 
 
@@ -180,35 +148,18 @@ def make_gan(job: Job, plan: Plan, pantry: Pantry, seed: int) -> nn.Module | Non
     )
 
 
-def let_sleep(job: Job, plan: Plan, pantry: Pantry, awake: Path, classifier: nn.Module, seed: int) -> Slept:
-    """Convert a purifier, let it sleep with the classifier as judge of what that costs, and wake it."""
-    spiking, slept, woken = (
-        awake.with_name(f"{awake.stem}.{part}.h5") for part in ("spiking", "slept", "woken")
-    )
-    before = convert_step(awake, pantry.train, spiking, job.context, config=plan.conversion, seed=seed)
-    night = sleep_step(
-        spiking,
+def sleep_of(job: Job, plan: Plan, pantry: Pantry, awake: Path, classifier: nn.Module, seed: int) -> Slept:
+    """Let a purifier sleep as a plan says, with the classifier as judge of what that costs."""
+    return let_sleep(
+        awake,
         pantry.train,
-        slept,
         job.context,
+        conversion=plan.conversion,
         section=plan.sleep,
         seed=seed,
         held_out=pantry.held_out,
         classifier=classifier,
     )
-    after, verdict = night.network, night.diary.verdict
-    return Slept(
-        before=to_awake(before),
-        after=wake_step(slept, woken, job.context),
-        controls=controls_of(before, after, seed),
-        classifier=classifier,
-        kept=1.0 if verdict is None else verdict.factor,
-    )
-
-
-def controls_of(before: SpikingNetwork, after: SpikingNetwork, seed: int) -> dict[str, nn.Module]:
-    """Return the woken controls of a sleep, by name."""
-    return {name: to_awake(CONTROLS[name](before, after, seed)) for name in SHOWN_CONTROLS}
 
 
 def _telling(job: Job, what: str) -> Job:

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from sleepdefense.attacks import BPDA
+from sleepdefense.evaluation.results import CLEAN
 from sleepdefense.evaluation.surfaces import ADAPTIVE
 from sleepdefense.evaluation.systems import OBLIVIOUS, WHITE_BOX
 from sleepdefense.models import Purified
+from sleepdefense.papers.asleep import SHOWN_CONTROLS, Slept
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import PrintedCell, printed_column
 from sleepdefense.papers.recipe import Job, Recipe
+from sleepdefense.papers.scores import Score, Scores
 from sleepdefense.papers.side_by_side import Measured, SideBySide
 from sleepdefense.papers.talafha2023.control_table import control_table, sleep_findings
 from sleepdefense.papers.talafha2023.ensembles import (
@@ -19,11 +22,9 @@ from sleepdefense.papers.talafha2023.ensembles import (
     ensemble_table,
     measure_ensembles_,
 )
-from sleepdefense.papers.talafha2023.judging import CLEAN, Score, Scores, judge
+from sleepdefense.papers.talafha2023.judging import judge
 from sleepdefense.papers.talafha2023.networks import (
-    SHOWN_CONTROLS,
     Pantry,
-    Slept,
     Target,
     load_pantry,
     make_gan,

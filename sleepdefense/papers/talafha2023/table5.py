@@ -9,13 +9,15 @@ from torch import nn
 from sleepdefense.data.attributes import attribute_accuracy
 from sleepdefense.data.catalogue import find_dataset
 from sleepdefense.evaluation import RobustnessTable
+from sleepdefense.evaluation.results import CLEAN
 from sleepdefense.evaluation.substitutes import SUBSTITUTE
 from sleepdefense.models import Purified
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.recipe import Job, Recipe
+from sleepdefense.papers.scores import Scores
 from sleepdefense.papers.side_by_side import Measured, SideBySide
 from sleepdefense.papers.talafha2023.control_table import sleep_findings
-from sleepdefense.papers.talafha2023.judging import CLEAN, Scores, judge
+from sleepdefense.papers.talafha2023.judging import judge
 from sleepdefense.papers.talafha2023.networks import Pantry, Target, load_pantry, make_gan, make_target
 from sleepdefense.papers.talafha2023.plan import TARGETS, Plan, plan_for
 from sleepdefense.papers.talafha2023.substitute_step import substitute_step

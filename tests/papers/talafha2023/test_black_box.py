@@ -14,7 +14,7 @@ from sleepdefense.evaluation import RobustnessTable, SubstituteConfig
 from sleepdefense.evaluation.results import Judged, make_table
 from sleepdefense.models import awake_checkpoint, build_model
 from sleepdefense.papers import Job
-from sleepdefense.papers.talafha2023.judging import Scores
+from sleepdefense.papers.scores import Scores
 from sleepdefense.papers.talafha2023.plan import plan_for
 from sleepdefense.papers.talafha2023.substitute_step import substitute_step
 from sleepdefense.papers.talafha2023.table5 import Answers, _attribute_table, _table, clean_of

@@ -16,8 +16,8 @@ from sleepdefense.attacks import PROFILES, parse_attacks
 from sleepdefense.models import build_model
 from sleepdefense.papers import Job, find_recipe, recipes, reproduce
 from sleepdefense.papers.recipe import SCALES
+from sleepdefense.papers.scores import Score, Scores
 from sleepdefense.papers.talafha2023.figures import rows_png
-from sleepdefense.papers.talafha2023.judging import Score, Scores
 from sleepdefense.papers.talafha2023.plan import plan_for, training_attacks
 from sleepdefense.papers.talafha2023.systems import Attacked
 from sleepdefense.papers.talafha2023.table4 import COLUMNS, oblivious_table

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleepdefense.errors import ConfigError
-from sleepdefense.papers.talafha2023.paired import paired_difference
+from sleepdefense.papers.paired import paired_difference
 
 
 def test_by_hand() -> None:

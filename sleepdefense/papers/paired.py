@@ -1,6 +1,7 @@
 """The difference of two systems on the same images, and how sure of it one can be."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -83,4 +84,26 @@ def paired_difference(
         gained=gained,
         lost=lost,
         n=n,
+    )
+
+
+def count_differences(what: str, known: Mapping[str, Difference]) -> str:
+    """Say in how many cells of a table something is better or worse than before, beyond chance.
+
+    Args:
+        what: What differs.
+        known: Cell -> difference to before, at least one.
+
+    >>> same = paired_difference(np.array([True, False]), np.array([True, False]))
+    >>> count_differences("Sleep", {"FGSM": same})
+    'Sleep: better than before in 0, worse in 0, no difference beyond chance in 1 of 1 attacked cells; from
+    +0.0 [-70.8, +70.8] points (FGSM) to +0.0 [-70.8, +70.8] (FGSM).'
+    """
+    better = sum(difference.sign > 0 for difference in known.values())
+    worse = sum(difference.sign < 0 for difference in known.values())
+    lowest, highest = (choose(known, key=lambda cell: known[cell].points) for choose in (min, max))
+    return (
+        f"{what}: better than before in {better}, worse in {worse}, no difference beyond chance in "
+        f"{len(known) - better - worse} of {len(known)} attacked cells; from {known[lowest]} points "
+        f"({lowest}) to {known[highest]} ({highest})."
     )
