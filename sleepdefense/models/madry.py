@@ -17,7 +17,7 @@ class MadryCNN(AbstractClassifier):
     """Two convolutions of 5x5 pixels, each with a ReLU and a max pooling, and two full layers.
 
     Nothing in it is robust by itself: it is the network that Madry et al. trained on attacked images, see
-    `training.MadryConfig`.
+    `training.AdversarialConfig`.
 
     Args:
         width: Maps of the first convolution; the second has twice as many.

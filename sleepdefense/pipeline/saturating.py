@@ -1,6 +1,6 @@
-"""The steps that train a classifier into saturation, or on its own adversarial images."""
+"""The steps that train a classifier into saturation, or on images that are attacked as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from sleepdefense.config import ModelConfig
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import ConfigError
 from sleepdefense.models import awake_from_file
-from sleepdefense.models.base import AbstractClassifier
+from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier
 from sleepdefense.models.saving import awake_checkpoint, model_from_checkpoint
 from sleepdefense.pipeline.context import Context, fixed_arithmetic
 from sleepdefense.pipeline.provenance import fingerprint, finished, provenance, versions
@@ -59,36 +59,22 @@ def saturate_step(
         ConfigError: The model is no classifier, `start` is of another kind, or `out` exists.
         CheckpointError: A file is damaged or of another training.
     """
-    facts: dict[str, Any] = {
-        "saturation": asdict(saturation),
-        "held out": held_out.digest,
-        "start": None if start is None else file_digest(start),
-    }
-    model, step = _begin(config, data, start, seed=seed, precision=precision, facts=facts)
-    done = finished(out, step, resume=context.resume, force=context.force)
-    if done is not None:
-        return _classifier(model_from_checkpoint(done))
-    result = train_saturating(
-        model,
-        data,
-        _training(config, seed, context, precision),
-        saturation,
-        held_out=held_out,
-        checkpoint=out.with_name(f"{out.stem}.training.h5"),
-        resume=context.resume,
-        force=context.force,
-        progress=context.progress,
+
+    def work(model: AbstractClassifier, training: TrainConfig, how: Mapping[str, Any]) -> _Trained:
+        result = train_saturating(model, data, training, saturation, held_out=held_out, **how)
+        story = {
+            "kept": result.kept,
+            "diverged": result.diverged,
+            "weight": result.weight,
+            "summary": str(result),
+            "history": [asdict(epoch) for epoch in result.history],
+        }
+        return result.model, {"saturation": story}
+
+    facts = {"saturation": asdict(saturation), "held out": held_out.digest}
+    return _train_once(
+        config, data, out, context, seed=seed, start=start, precision=precision, facts=facts, work=work
     )
-    origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=facts["start"])
-    origin["saturation"] = {
-        "kept": result.kept,
-        "diverged": result.diverged,
-        "weight": result.weight,
-        "summary": str(result),
-        "history": [asdict(epoch) for epoch in result.history],
-    }
-    save_once(out, awake_checkpoint(result.model, provenance=origin))
-    return result.model
 
 
 @fixed_arithmetic()
@@ -103,15 +89,15 @@ def adversarial_step(
     start: Path | None = None,
     precision: str = "no",
 ) -> AbstractClassifier:
-    """Train a classifier on clean images and on its own adversarial ones, from checkpoint to checkpoint.
+    """Train a classifier on images that are attacked as it is: `train_adversarial` between checkpoints.
 
     Args:
         config: The network and how long.
         data: Training images.
         out: Checkpoint of kind "awake" to write.
         context: How to run.
-        seed: Of weights and order.
-        adversarial: How the two losses are weighed, and how strong the attack is.
+        seed: Of weights, order and attacks.
+        adversarial: How strong the attack is, and what part the clean images keep; None: Madry's.
         start: Checkpoint of a network of this kind to begin with; None: fresh weights.
         precision: "no", "bf16" or "fp16".
 
@@ -123,28 +109,14 @@ def adversarial_step(
         CheckpointError: A file is damaged or of another training.
     """
     options = adversarial or AdversarialConfig()
-    facts: dict[str, Any] = {
-        "adversarial": asdict(options),
-        "start": None if start is None else file_digest(start),
-    }
-    model, step = _begin(config, data, start, seed=seed, precision=precision, facts=facts)
-    done = finished(out, step, resume=context.resume, force=context.force)
-    if done is not None:
-        return _classifier(model_from_checkpoint(done))
-    result = train_adversarial(
-        model,
-        data,
-        _training(config, seed, context, precision),
-        options,
-        checkpoint=out.with_name(f"{out.stem}.training.h5"),
-        resume=context.resume,
-        force=context.force,
-        progress=context.progress,
+
+    def work(model: AbstractClassifier, training: TrainConfig, how: Mapping[str, Any]) -> _Trained:
+        return train_adversarial(model, data, training, options, **how).model, {}
+
+    facts = {"adversarial": asdict(options)}
+    return _train_once(
+        config, data, out, context, seed=seed, start=start, precision=precision, facts=facts, work=work
     )
-    trained = _classifier(result.model.cpu().eval())
-    origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=facts["start"])
-    save_once(out, awake_checkpoint(trained, provenance=origin))
-    return trained
 
 
 def train_in_mode(
@@ -223,33 +195,50 @@ def _settings(kind: Any, values: Mapping[str, Any]) -> Any:
         raise ConfigError(f"{kind.__name__}: {error}") from error
 
 
-def _begin(
+_Trained = tuple[AbstractAwakeModel, Mapping[str, Any]]
+"""A network, and what else its file says of how it came to be."""
+
+
+def _train_once(
     config: ModelConfig,
     data: ImageSet,
-    start: Path | None,
+    out: Path,
+    context: Context,
     *,
     seed: int,
+    start: Path | None,
     precision: str,
-    facts: dict[str, Any],
-) -> tuple[AbstractClassifier, str]:
-    """Return the network to start with, and the fingerprint of the step."""
-    model = _classifier(new_model(config, data, seed=seed))
-    if start is not None:
-        found = _classifier(awake_from_file(start))
-        if (found.name, found.settings) != (model.name, model.settings):
-            raise ConfigError(
-                f"'{start}' holds a {found.name} with {found.settings}: expected a {model.name} with "
-                f"{model.settings}"
-            )
-        model = found.train()
+    facts: Mapping[str, Any],
+    work: Callable[[AbstractClassifier, TrainConfig, Mapping[str, Any]], _Trained],
+) -> AbstractClassifier:
+    """Train a classifier and write it, or return what an earlier run wrote.
+
+    Args:
+        config: The network and how long.
+        data: Training images.
+        out: Checkpoint to write; the state of the training lies beside it.
+        context: How to run.
+        seed: Of weights and order.
+        start: Checkpoint to begin with.
+        precision: As `TrainConfig` has it.
+        facts: What else two trainings must share to be the same.
+        work: Trains the network, with the keywords that say where its state lies.
+    """
+    parent = None if start is None else file_digest(start)
+    model = _begin(config, data, start, seed=seed)
     step = fingerprint(
-        model=asdict(config), data=data.digest, seed=seed, precision=precision, versions=versions(), **facts
+        model=asdict(config),
+        data=data.digest,
+        seed=seed,
+        precision=precision,
+        versions=versions(),
+        start=parent,
+        **facts,
     )
-    return model, step
-
-
-def _training(config: ModelConfig, seed: int, context: Context, precision: str) -> TrainConfig:
-    return TrainConfig(
+    done = finished(out, step, resume=context.resume, force=context.force)
+    if done is not None:
+        return _classifier(model_from_checkpoint(done))
+    training = TrainConfig(
         epochs=config.epochs,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
@@ -257,6 +246,31 @@ def _training(config: ModelConfig, seed: int, context: Context, precision: str) 
         device=context.device,
         precision=precision,
     )
+    how = {
+        "checkpoint": out.with_name(f"{out.stem}.training.h5"),
+        "resume": context.resume,
+        "force": context.force,
+        "progress": context.progress,
+    }
+    found, story = work(model, training, how)
+    trained = _classifier(found.cpu().eval())
+    origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=parent)
+    save_once(out, awake_checkpoint(trained, provenance=origin | dict(story)))
+    return trained
+
+
+def _begin(config: ModelConfig, data: ImageSet, start: Path | None, *, seed: int) -> AbstractClassifier:
+    """Return the network to start with."""
+    model = _classifier(new_model(config, data, seed=seed))
+    if start is None:
+        return model
+    found = _classifier(awake_from_file(start))
+    if (found.name, found.settings) != (model.name, model.settings):
+        raise ConfigError(
+            f"'{start}' holds a {found.name} with {found.settings}: expected a {model.name} with "
+            f"{model.settings}"
+        )
+    return found.train()
 
 
 def _classifier(model: object) -> AbstractClassifier:

@@ -27,13 +27,7 @@ from sleepdefense.pipeline.context import Context, fixed_arithmetic
 from sleepdefense.pipeline.provenance import fingerprint, finished, provenance, versions
 from sleepdefense.pipeline.saving import save_once
 from sleepdefense.spiking import SpikingNetwork
-from sleepdefense.training import (
-    MadryConfig,
-    TrainConfig,
-    train,
-    train_classifier,
-    train_madry,
-)
+from sleepdefense.training import TrainConfig, train, train_classifier
 
 
 def new_model(config: ModelConfig, data: ImageSet, *, seed: int) -> AbstractAwakeModel:
@@ -67,7 +61,6 @@ def train_step(
     cache: Path | None = None,
     device: str = "cpu",
     precision: str = "no",
-    adversarial: MadryConfig | None = None,
 ) -> AbstractAwakeModel:
     """Train one model: a classifier on the images, a purifier on attacked ones.
 
@@ -82,8 +75,6 @@ def train_step(
         cache: Purifiers: file for the attacked images, so that they are made once.
         device: "auto", "cpu" or "cuda".
         precision: "no", "bf16" or "fp16".
-        adversarial: Classifiers: attack the images as the network is in every step; None: leave them as they
-            are.
 
     Returns:
         The trained model, in evaluation mode, on the CPU.
@@ -95,8 +86,6 @@ def train_step(
             f"model '{config.model}' learns to remove attacks on a classifier: name its checkpoint "
             "(--classifier), or train on clean images (--attacks none)"
         )
-    if adversarial is not None and not isinstance(model, AbstractClassifier):
-        raise ConfigError(f"model '{config.model}' is no classifier: it cannot be trained adversarially")
     attacked = is_purifier and pairs is not None and classifier is not None
     facts: dict[str, Any] = {
         "model": asdict(config),
@@ -107,8 +96,6 @@ def train_step(
         "precision": precision,
         "versions": versions(),
     }
-    if adversarial is not None:
-        facts["adversarial"] = asdict(adversarial)
     step = fingerprint(**facts)
     done = finished(out, step, resume=context.resume, force=context.force)
     if done is not None:
@@ -129,9 +116,7 @@ def train_step(
         "force": context.force,
         "progress": context.progress,
     }
-    if isinstance(model, AbstractClassifier) and adversarial is not None:
-        result = train_madry(model, data, training, adversarial, **how)
-    elif isinstance(model, AbstractClassifier):
+    if isinstance(model, AbstractClassifier):
         result = train_classifier(model, data, training, **how)
     elif attacked and pairs is not None and classifier is not None:
         target = awake_from_file(classifier)

@@ -1,4 +1,4 @@
-"""Train networks into saturation, or on their own adversarial images; both can be stopped and resumed."""
+"""Train networks into saturation; it can be stopped and resumed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,15 +10,10 @@ from sleepdefense.attacks.gradient import evaluation_mode
 from sleepdefense.data import ImageSet
 from sleepdefense.data.image_set import tensor_digest
 from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier
-from sleepdefense.training.config import Progress, TrainConfig, TrainResult
+from sleepdefense.training.config import Progress, TrainConfig
 from sleepdefense.training.loop import fit, number_of_batches
 from sleepdefense.training.material import labelled
-from sleepdefense.training.saturation_loss import (
-    AdversarialConfig,
-    AdversarialLoss,
-    SaturatingLoss,
-    SaturationConfig,
-)
+from sleepdefense.training.saturation_loss import SaturatingLoss, SaturationConfig
 from sleepdefense.training.saturation_story import SaturationEpoch, SaturationResult, Story
 
 _JUDGED_AT_ONCE = 1000
@@ -102,54 +97,6 @@ def train_saturating(
             after_epoch=judge,
         )
     return story.result(model)
-
-
-def train_adversarial(
-    model: AbstractClassifier,
-    images: ImageSet,
-    config: TrainConfig,
-    adversarial: AdversarialConfig | None = None,
-    *,
-    checkpoint: Path | None = None,
-    resume: bool = False,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> TrainResult:
-    """Train a classifier on clean images and on those that the fast gradient sign makes of them.
-
-    Args:
-        model: Where to start. It stays as it is.
-        images: What it learns from.
-        config: How to train.
-        adversarial: How the two are weighed, and how strong the attack is.
-        checkpoint: File that takes the state after every epoch.
-        resume: Go on from `checkpoint`; begin if it is not there yet.
-        force: Begin anew although `checkpoint` is there.
-        progress: Told after every batch.
-
-    Returns:
-        The trained classifier and the losses of all epochs.
-
-    Raises:
-        CheckpointError, ConfigError, SleepDefenseError: As `train` says.
-
-    Source:
-        Nayebi and Ganguli 2017, Eq. 4.
-    """
-    options = adversarial or AdversarialConfig()
-    result = fit(
-        AdversarialLoss(model, options),
-        labelled(images),
-        config,
-        checkpoint,
-        resume,
-        force,
-        progress,
-        facts={"adversarial": asdict(options)},
-    )
-    trained = result.model
-    assert isinstance(trained, AdversarialLoss)
-    return TrainResult(model=trained.classifier.eval(), losses=result.losses)
 
 
 @torch.no_grad()

@@ -1,6 +1,5 @@
 """What the networks of the paper on saturating networks are trained on, batch by batch."""
 
-import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar
@@ -11,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from typing_extensions import override
 
-from sleepdefense.attacks.gradient import loss_gradient
 from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractAwakeModel, AbstractClassifier
 from sleepdefense.models.layer_activity import LayerActivity, logits_and_layers
@@ -57,30 +55,6 @@ class SaturationConfig:
             raise ConfigError(f"saturation.tolerance must be in [0, 1], got {self.tolerance}")
         if self.patience < 1:
             raise ConfigError(f"saturation.patience must be >= 1, got {self.patience}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdversarialConfig:
-    """How a network learns from its own adversarial images.
-
-    Attributes:
-        alpha: Share of the loss on the clean images, in [0, 1]; 0.5 as printed.
-        epsilon: Largest change of a pixel, in intensities, > 0; 0.25 as printed.
-        clip: Whether adversarial images stay within [0, 1].
-
-    Raises:
-        ConfigError: A setting is out of range.
-    """
-
-    alpha: float = 0.5
-    epsilon: float = 0.25
-    clip: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise ConfigError(f"adversarial.alpha must be in [0, 1], got {self.alpha}")
-        if not 0 < self.epsilon < math.inf:
-            raise ConfigError(f"adversarial.epsilon must be > 0, got {self.epsilon}")
 
 
 def saturation_penalty(
@@ -212,38 +186,3 @@ class SaturatingLoss(AbstractAwakeModel):
         else:
             penalty = contractive_penalty(self.classifier, layers)
         return cross_entropy(logits.float(), label) + weight * penalty.mean()
-
-
-class AdversarialLoss(AbstractAwakeModel):
-    """A classifier that learns from clean images and from what attacks it just now.
-
-        alpha C(F(x), y) + (1 - alpha) C(F(x + epsilon sgn(dC/dx)), y)
-
-    Source:
-        Nayebi and Ganguli 2017, Eq. 4, after Goodfellow et al. 2015.
-    """
-
-    name: ClassVar[str] = "adversarial"
-
-    def __init__(self, classifier: AbstractClassifier, options: AdversarialConfig) -> None:
-        super().__init__(dict(classifier.settings))
-        self.classifier = classifier
-        self.options = options
-
-    @override
-    def forward(self, image: Images) -> Logits:
-        """Return the logits of the classifier, (batch, class)."""
-        logits: Tensor = self.classifier(image)
-        return logits
-
-    @override
-    def loss(
-        self, noisy: Images, clean: Images, label: Labels, *, generator: torch.Generator
-    ) -> Float[Tensor, ""]:
-        """Return the mean loss of the clean and of the attacked images."""
-        attacked = noisy + self.options.epsilon * loss_gradient(self.classifier, noisy, label).sign()
-        if self.options.clip:
-            attacked = attacked.clamp(0, 1)
-        on_clean = self.classifier.loss(noisy, clean, label, generator=generator)
-        on_attacked = self.classifier.loss(attacked, clean, label, generator=generator)
-        return self.options.alpha * on_clean + (1 - self.options.alpha) * on_attacked

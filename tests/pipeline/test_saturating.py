@@ -48,7 +48,7 @@ def test_a_saturated_checkpoint_tells_its_history(tmp_path: Path) -> None:
 
 def test_a_training_begins_where_another_ended(tmp_path: Path) -> None:
     start, out = tmp_path / "start.h5", tmp_path / "net.h5"
-    _train(start, "adversarial", settings={"epsilon": 0.1})
+    _train(start, "adversarial", settings={"epsilon": 0.1, "steps": 1})
     _train(out, settings={"tolerance": 1.0}, start=start)
     parent = load_checkpoint(out).provenance["digests"]["parent"]
     assert isinstance(parent, str)
@@ -62,7 +62,7 @@ def test_a_training_begins_where_another_ended(tmp_path: Path) -> None:
             {"settings": {"lambda": 1}},
             "unknown setting 'lambda': expected one of penalty, readout",
         ),
-        ("adversarial", {"settings": {"maximum": 1}}, "unknown setting 'maximum': expected one of alpha"),
+        ("adversarial", {"settings": {"maximum": 1}}, "unknown setting 'maximum': expected one of epsilon"),
         ("saturated", {"held_out": 39}, "39 held-out images leave 1 of 40 to train on"),
         ("frozen", {}, "there is no mode 'frozen'"),
     ],

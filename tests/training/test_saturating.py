@@ -4,23 +4,19 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from sleepdefense.data import ImageSet
 from sleepdefense.errors import CheckpointError, ConfigError
 from sleepdefense.models import ReLUMLP, SaturatingCNN, SigmoidMLP, build_model
 from sleepdefense.models.layer_activity import layer_activity
 from sleepdefense.training import (
-    AdversarialConfig,
     Annealing,
     SaturationConfig,
     TrainConfig,
     paper_annealing,
-    train_adversarial,
     train_saturating,
 )
 from sleepdefense.training.saturation_loss import (
-    AdversarialLoss,
     SaturatingLoss,
     contractive_penalty,
     saturation_penalty,
@@ -119,18 +115,6 @@ def test_contractive_penalty_refuses_convolutions() -> None:
         contractive_penalty(model, layer_activity(model, TRAIN.images[:2]))
 
 
-def test_adversarial_loss_is_eq_4() -> None:
-    model = _mlp()
-    images, labels = TRAIN.images[:5], TRAIN.labels[:5]
-    leaf = images.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(cross_entropy(model(leaf), labels), leaf)
-    attacked = (images + 0.1 * gradient.sign()).clamp(0, 1)
-    expected = 0.3 * cross_entropy(model(images), labels) + 0.7 * cross_entropy(model(attacked), labels)
-    options = AdversarialConfig(alpha=0.3, epsilon=0.1)
-    found = AdversarialLoss(model, options).loss(images, images, labels, generator=torch.Generator())
-    torch.testing.assert_close(found, expected)
-
-
 def test_saturating_training_raises_lambda_and_saturates() -> None:
     config = replace(CONFIG, epochs=8, learning_rate=3e-2)
     none = SaturationConfig(annealing=Annealing(maximum=0.0))
@@ -219,15 +203,6 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
             checkpoint=path,
             resume=True,
         )
-
-
-def test_adversarial_training_helps_against_its_attack() -> None:
-    config = replace(CONFIG, epochs=6)
-    trained = train_adversarial(_mlp("saturating-relu-mlp"), TRAIN, config).model
-    leaf = HELD_OUT.images.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(cross_entropy(trained(leaf), HELD_OUT.labels), leaf)
-    attacked = (HELD_OUT.images + 0.25 * gradient.sign()).clamp(0, 1)
-    assert float((trained(attacked).argmax(1) == HELD_OUT.labels).double().mean()) > 0.8
 
 
 def test_the_batch_is_counted_in_training_only() -> None:

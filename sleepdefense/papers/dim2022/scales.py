@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sleepdefense.config import Settings as SettingsOf
-from sleepdefense.training import MadryConfig
+from sleepdefense.training import AdversarialConfig
 
 GRADIENT = "L2:DDN,L2:PGD,L2:BIM,L2:FGM,L2:DeepFool,Linf:PGD,Linf:BIM,Linf:FGSM,Linf:DeepFool"
 NOISE = (
@@ -101,6 +101,7 @@ class Plan:
         sleep_images: Images that DIM sleeps on.
         sleep_judges: The last training images, which judge what the sleep may cost.
         asleep: Attacks on DIM before and after its sleep.
+        asleep_adaptive: The same through its stand-ins.
     """
 
     name: str
@@ -112,7 +113,7 @@ class Plan:
     cnn_epochs: int = 3
     madry: SettingsOf = field(default_factory=dict)
     madry_epochs: int = 84
-    adversarial: MadryConfig = field(default_factory=MadryConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     synthesis: SettingsOf = field(default_factory=dict)
     synthesis_epochs: int = 10
     num_steps: int = 49
@@ -126,7 +127,10 @@ class Plan:
     ablation_groups: tuple[Group, ...] = ()
     sleep_images: int = 1024
     sleep_judges: int = 2000
-    asleep: Group = field(default_factory=lambda: Group(name="sleep", attacks=ASLEEP, images=200))
+    asleep: Group = field(default_factory=lambda: Group(name="sleep", attacks=ASLEEP, images=1000))
+    asleep_adaptive: Group = field(
+        default_factory=lambda: Group(name="sleep-adaptive", attacks="Linf:PGD", images=1000)
+    )
 
 
 _PLAIN = ("CNN", "biCNN", "Madry", "biDIM", "DIM", "singleIM", "IM", "Dn-singleIM")
@@ -143,7 +147,7 @@ PLANS: Mapping[str, Plan] = {
         cnn_epochs=2,
         madry={"width": 2, "hidden": 16},
         madry_epochs=1,
-        adversarial=MadryConfig(steps=2, step_size=0.1),
+        adversarial=AdversarialConfig(steps=2, step_size=0.1),
         synthesis={"width": 4, "samples": 20},
         synthesis_epochs=1,
         num_steps=1,
@@ -157,6 +161,7 @@ PLANS: Mapping[str, Plan] = {
         sleep_images=64,
         sleep_judges=100,
         asleep=Group(name="sleep", attacks="Linf:FGSM,L2:DDN(steps=5)", images=10),
+        asleep_adaptive=Group(name="sleep-adaptive", attacks="Linf:PGD(steps=3)", images=5),
     ),
     "cpu": Plan(
         name="reduced scale (cpu)",
@@ -164,7 +169,7 @@ PLANS: Mapping[str, Plan] = {
         epochs=10,
         madry={"width": 8, "hidden": 128},
         madry_epochs=2,
-        adversarial=MadryConfig(steps=7, step_size=0.1, ramp=600),
+        adversarial=AdversarialConfig(steps=7, step_size=0.1, ramp=600),
         num_steps=0,
         groups=(
             Group(name="gradient", attacks=GRADIENT, images=500, systems=_PLAIN),
@@ -184,6 +189,7 @@ PLANS: Mapping[str, Plan] = {
             Group(name="ablation-ddn", attacks="L2:DDN", images=100),
         ),
         asleep=Group(name="sleep", attacks="Linf:FGSM,Linf:PGD,L2:DDN(steps=50)", images=200),
+        asleep_adaptive=Group(name="sleep-adaptive", attacks="Linf:PGD", images=100),
     ),
     "paper": Plan(
         name="as printed",
@@ -198,7 +204,6 @@ PLANS: Mapping[str, Plan] = {
         stronger=(Group(name="stronger", attacks=STRONGER, images=1000),),
         saturated=Group(name="saturated", attacks=SATURATING, images=1000),
         latents=10000,
-        asleep=Group(name="sleep", attacks=ASLEEP, images=1000),
     ),
 }
 """The paper gives neither its epochs nor its number of images: those at "paper" are ours."""

@@ -15,7 +15,7 @@ from sleepdefense.models.public_weights import load_public_weights, load_publish
 from sleepdefense.models.synthesis import ABS
 from sleepdefense.papers.dim2022.scales import PLANS, Plan, Schedule
 from sleepdefense.papers.recipe import Job
-from sleepdefense.pipeline.steps import train_step
+from sleepdefense.pipeline import adversarial_step, train_step
 
 DIM_FAMILY = {"DIM": "dim", "IM": "im", "singleIM": "single-im", "Dn-singleIM": "dn-single-im"}
 """Column of the paper -> name of the model."""
@@ -68,7 +68,15 @@ def build_system(job: Job, column: str, *, seed: int, schedule: Schedule | None 
             batch_size=50,
             learning_rate=1e-4 if job.scale == "paper" else 1e-3,
         )
-        return _trained(job, config, seed)
+        train, _ = data_of(job)
+        return adversarial_step(
+            config,
+            train,
+            job.folder / f"madry-{seed}.h5",
+            job.context,
+            seed=seed,
+            adversarial=plan.adversarial,
+        )
     raise ConfigError(f"the paper has no network '{column}'")
 
 
@@ -105,7 +113,6 @@ def _trained(job: Job, config: ModelConfig, seed: int) -> AbstractAwakeModel:
         job.context,
         seed=seed,
         device=job.context.device,
-        adversarial=plan_of(job).adversarial if config.model == "madry" else None,
     ).eval()
 
 

@@ -63,9 +63,8 @@ def network_file(job: Job, network: str, training: str, seed: int) -> Path:
         train_step(plan.vanilla, images.train, out, context, seed=seed)
     elif training == "adversarial":
         config = replace(plan.vanilla, epochs=plan.adversarial_epochs)
-        adversarial_step(
-            config, images.train, out, context, seed=seed, adversarial=AdversarialConfig(epsilon=EPSILON)
-        )
+        fast = AdversarialConfig.fast_gradient(epsilon=EPSILON)
+        adversarial_step(config, images.train, out, context, seed=seed, adversarial=fast)
     else:
         start = network_file(job, network, "vanilla", seed)
         for number, stage in enumerate(plan.stages, start=1):
