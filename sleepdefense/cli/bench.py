@@ -8,6 +8,7 @@ import rich_click as click
 from sleepdefense.cli import options
 from sleepdefense.cli.bench_table import print_measured
 from sleepdefense.cli.progress import progress_bar
+from sleepdefense.cli.settings import parse_settings
 
 
 @click.group(name="bench")
@@ -145,44 +146,80 @@ def _shown(value: str | float) -> str:
 
 
 @command.command(name="internal-models")
-@click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True)
-@click.option("--num-classes", type=click.IntRange(min=2), default=10, show_default=True)
-@click.option("--torch-threads", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--batch-sizes", default="1,10,32,128,512", show_default=True, help="Images at once.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the model.")
+@click.option("--torch-threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=10, show_default=True)
 @options.seed
 @options.as_json
 def internal_models(
-    batch_size: int, num_classes: int, torch_threads: int, rounds: int, seed: int, as_json: bool
+    batch_sizes: str, settings: tuple[str, ...], torch_threads: int, rounds: int, seed: int, as_json: bool
 ) -> None:
-    """Measure a step of training of DIM's internal models: all as one, and one network after the other.
+    """Measure DIM's internal models: all as one, and one network after the other.
 
-    Seconds of the clock on the wall; contestants take turns and the fastest round counts.
+    CPU seconds with one thread, seconds of the clock with more; contestants take turns and the fastest round
+    counts. Beside the ratio stands the most that any program could reach: matrix products at the speed of one
+    torch.mm, and in training Adam, take as long for both.
 
     \b
-    Example: sleepdefense bench internal-models --batch-size 32
+    Example: sleepdefense bench internal-models --batch-sizes 1,128
+    Example: sleepdefense bench internal-models --set size=8 --set width=32 --set denoiser_width=32
     """
     from dataclasses import asdict
 
     from sleepdefense.bench.internal_models import measure_internal_models
+    from sleepdefense.evaluation.render import text_table
 
     with progress_bar() as progress:
-        times = measure_internal_models(
-            batch_size=batch_size,
-            num_classes=num_classes,
+        found = measure_internal_models(
+            batch_sizes=_numbers(batch_sizes),
+            settings=parse_settings(settings),
             threads=torch_threads,
             rounds=rounds,
             seed=seed,
             progress=progress,
         )
-    ratios = {
-        "times faster than a loop of networks that learn alone": times.loop_alone / times.together,
-        "times faster than a loop on shared noise": times.loop_shared / times.together,
-    }
     if as_json:
-        click.echo(json.dumps({**asdict(times), **ratios}, indent=1))
+        more = ({"ratio": each.ratio, "ratio_alone": each.ratio_alone, "most": each.most} for each in found)
+        rows = [asdict(each) | ratios for each, ratios in zip(found, more, strict=True)]
+        click.echo(json.dumps({"threads": torch_threads, "rows": rows}, indent=1))
         return
-    for name, value in {**asdict(times), **ratios}.items():
-        click.echo(f"{name}: {value:.4g}")
+    headings = (
+        "batch",
+        "work",
+        "as one (ms)",
+        "loop (ms)",
+        "times faster",
+        "at most",
+        "than K trainings",
+        "GFLOP/s",
+        "of one mm",
+    )
+    lines = [
+        [
+            str(each.batch_size),
+            each.work,
+            f"{1000 * each.together:.2f}",
+            f"{1000 * each.loop:.2f}",
+            f"{each.ratio:.2f}",
+            f"{each.most:.2f}",
+            _shown(each.ratio_alone),
+            f"{each.gflops:.1f}",
+            f"{each.product_gflops:.1f}",
+        ]
+        for each in found
+    ]
+    title = f"All internal models on one batch, {torch_threads} thread(s)"
+    click.echo(text_table(headings, lines, title=title))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    from sleepdefense.errors import ConfigError
+
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--batch-sizes: expected numbers with commas between, got '{text}'") from error
 
 
 @command.command(name="defense-gan")
