@@ -98,9 +98,7 @@ def measure_internal_models(
             torch.manual_seed(seed)
             model = DIM(**dict(settings or {}))
         if model.config.shared_encoder:
-            raise ConfigError(
-                "internal models that share an encoder are no networks of their own"
-            )
+            raise ConfigError("internal models that share an encoder are no networks of their own")
         clock = time.thread_time if threads == 1 else time.perf_counter
         return tuple(
             _measure(model, work, batch_size, seed, rounds, clock, progress)
