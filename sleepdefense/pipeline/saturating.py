@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sleepdefense.checkpoint import file_digest
-from sleepdefense.config import ModelConfig
+from sleepdefense.config import ModelConfig, build_settings
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import ConfigError
 from sleepdefense.models import awake_from_file
@@ -184,15 +184,12 @@ def train_in_mode(
 
 
 def _settings(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Build a class of settings, and name what is unknown or of the wrong type."""
+    """Build a class of settings that are given one by one; the annealing of a saturation is not."""
     known = [each.name for each in fields(kind) if each.name != "annealing"]
     for name in values:
         if name not in known:
             raise ConfigError(f"unknown setting '{name}': expected one of {', '.join(known)}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ConfigError(f"{kind.__name__}: {error}") from error
+    return build_settings("", kind, values)
 
 
 _Trained = tuple[AbstractAwakeModel, Mapping[str, Any]]

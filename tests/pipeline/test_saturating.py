@@ -63,6 +63,8 @@ def test_a_training_begins_where_another_ended(tmp_path: Path) -> None:
             "unknown setting 'lambda': expected one of penalty, readout",
         ),
         ("adversarial", {"settings": {"maximum": 1}}, "unknown setting 'maximum': expected one of epsilon"),
+        ("saturated", {"settings": {"penalty": 3}}, "'penalty' must be of type str, got 3"),
+        ("adversarial", {"settings": {"steps": "many"}}, "'steps' must be of type int, got 'many'"),
         ("saturated", {"held_out": 39}, "39 held-out images leave 1 of 40 to train on"),
         ("frozen", {}, "there is no mode 'frozen'"),
     ],
