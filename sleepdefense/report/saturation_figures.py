@@ -19,6 +19,8 @@ from sleepdefense.report.canvas import BLUE, INK, SOFT, VERMILION, in_our_look, 
 _COLOURS = (BLUE, VERMILION)
 _PANEL = 2.4
 """Width of one panel, in inches."""
+_SHOWN = 0.99
+"""Share of a matrix that its scale covers."""
 
 
 @in_our_look
@@ -80,7 +82,7 @@ def _steps(axes: Axes, edges: NDArray[np.float64], share: NDArray[np.float64], c
 
 @in_our_look
 def dissimilarity_figure(networks: Mapping[str, Sequence[Dissimilarity]]) -> Figure:
-    """Draw the dissimilarity matrices, one row a network, one column a layer, each layer on one scale.
+    """Draw the dissimilarity matrices, one row a network, one column a layer, each on a scale of its own.
 
     Args:
         networks: Name -> its layers; all have as many. Images sorted by class.
@@ -89,13 +91,12 @@ def dissimilarity_figure(networks: Mapping[str, Sequence[Dissimilarity]]) -> Fig
     drawing, grid = new_figure(
         height=2.5 * len(networks), width=_PANEL * columns + 0.9, rows=len(networks), columns=columns
     )
-    for column in range(columns):
-        highest = max(float(layers[column].matrix.max()) for layers in networks.values())
-        shown = []
-        for row, (name, layers) in enumerate(networks.items()):
-            axes, layer = grid[row * columns + column], layers[column]
-            shown.append(
-                axes.imshow(layer.matrix.numpy(), vmin=0, vmax=highest, cmap="viridis", interpolation="none")
+    for row, (name, layers) in enumerate(networks.items()):
+        for column, layer in enumerate(layers):
+            axes, matrix = grid[row * columns + column], layer.matrix.numpy()
+            # a few images far from all others would leave the rest dark
+            shown = axes.imshow(
+                matrix, vmin=0, vmax=np.quantile(matrix, _SHOWN), cmap="viridis", interpolation="none"
             )
             axes.set_xticks([])
             axes.set_yticks([])
@@ -105,13 +106,7 @@ def dissimilarity_figure(networks: Mapping[str, Sequence[Dissimilarity]]) -> Fig
             axes.set_title(f"{title}: {layer.within:.3f} within,\n{layer.between:.3f} between", fontsize=8)
             if column == 0:
                 axes.set_ylabel(name, fontsize=8)
-        drawing.colorbar(
-            shown[-1],
-            ax=[grid[row * columns + column] for row in range(len(networks))],
-            orientation="horizontal",
-            shrink=0.8,
-            aspect=18,
-        )
+            drawing.colorbar(shown, ax=axes, shrink=0.85, aspect=14, extend="max")
     return drawing
 
 
