@@ -88,22 +88,22 @@ def paired_difference(
 
 
 def count_differences(what: str, known: Mapping[str, Difference]) -> str:
-    """Say in how many cells of a table something is better or worse than before, beyond chance.
+    """Say in how many cells of a table something is better or worse, beyond chance.
 
     Args:
         what: What differs.
-        known: Cell -> difference to before, at least one.
+        known: Cell -> difference to what it is compared with, at least one.
 
     >>> same = paired_difference(np.array([True, False]), np.array([True, False]))
-    >>> count_differences("Sleep", {"FGSM": same})
-    'Sleep: better than before in 0, worse in 0, no difference beyond chance in 1 of 1 attacked cells; from
-    +0.0 [-70.8, +70.8] points (FGSM) to +0.0 [-70.8, +70.8] (FGSM).'
+    >>> print(count_differences("Sleep", {"FGSM": same}))
+    Sleep: better in 0, worse in 0, no difference beyond chance in 1 of 1 attacked cells; from
+    +0.0 [-69.3, +69.3] points (FGSM) to +0.0 [-69.3, +69.3] (FGSM).
     """
     better = sum(difference.sign > 0 for difference in known.values())
     worse = sum(difference.sign < 0 for difference in known.values())
     lowest, highest = (choose(known, key=lambda cell: known[cell].points) for choose in (min, max))
     return (
-        f"{what}: better than before in {better}, worse in {worse}, no difference beyond chance in "
+        f"{what}: better in {better}, worse in {worse}, no difference beyond chance in "
         f"{len(known) - better - worse} of {len(known)} attacked cells; from {known[lowest]} points "
         f"({lowest}) to {known[highest]} ({highest})."
     )

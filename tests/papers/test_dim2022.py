@@ -8,6 +8,7 @@ from sleepdefense.attacks import PROFILES, parse_attacks
 from sleepdefense.papers.dim2022 import RECIPES
 from sleepdefense.papers.dim2022.cells import Fallen, cells_of
 from sleepdefense.papers.dim2022.scales import BOUNDARY, GRADIENT, NOISE, PLANS, SEARCH
+from sleepdefense.papers.dim2022.tables import ordering
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.register import find_recipe
 from sleepdefense.papers.reproducing import reproduce
@@ -21,7 +22,7 @@ def test_the_groups_are_the_42_attacks() -> None:
 
 def test_every_plan_can_be_parsed() -> None:
     for plan in PLANS.values():
-        for group in (*plan.groups, *plan.stronger):
+        for group in (*plan.groups, *plan.stronger, *plan.ablation_groups, plan.asleep, plan.asleep_adaptive):
             assert parse_attacks(group.attacks)
             assert set(group.systems or ()) <= {*plan.columns, "singleIM", "IM", "Dn-singleIM"}
 
@@ -42,6 +43,21 @@ def test_cells_take_attacks_together_image_by_image() -> None:
     assert cells["L2:median"].values == (0.35,)
     assert cells["all:minimal"].values == (50.0,)
     assert "L1:all" not in cells
+
+
+def test_ablations_are_compared_image_by_image() -> None:
+    def stands(num: int) -> Fallen:
+        return Fallen(distance=np.array([2.0] * num + [0.5] * (100 - num)), epsilon=1.0)
+
+    single, plain = {"L2:DDN": stands(40)}, {"L2:DDN": stands(70)}
+    said = ordering({"singleIM": [single, single], "IM": [plain, plain], "DIM": [plain, plain]})
+    assert [sentence.partition(" (")[0] for sentence in said] == [
+        "Adding the denoiser to internal models",
+        "An internal model for each class in place of one encoder, without denoiser",
+    ]
+    assert "better in 0, worse in 0, no difference beyond chance in 1 of 1" in said[0]
+    assert "better in 1, worse in 0" in said[1]
+    assert "+30.0 [" in said[1]
 
 
 @pytest.mark.long

@@ -138,3 +138,16 @@ def test_command_line(
         main(["reproduce", "dim2022", "--out", out])
     assert ended.value.code == 2
     assert "--table 1 Attacks" in capsys.readouterr().err
+
+
+def test_a_part_is_made_alone_under_a_name_of_its_own(tmp_path: Path) -> None:
+    whole, part = Cook(), Cook()
+    both = replace(recipe(whole), parts={"sleep": part})
+    reproduce(both.part("sleep"), job(tmp_path / "out"))
+    assert (whole.made, part.made) == ([], [0, 1])
+    page = (tmp_path / "out" / "dim2022-table1-sleep-digits.md").read_text()
+    assert page.startswith("# Table 1 of dim2022: Attacks; sleep only\n")
+    with pytest.raises(ConfigError, match="table 1 of 'dim2022' has no part 'rest': expected one of sleep"):
+        both.part("rest")
+    with pytest.raises(ConfigError, match="it can only be made whole"):
+        recipe(whole).part("sleep")

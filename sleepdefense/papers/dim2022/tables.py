@@ -1,9 +1,9 @@
 """Tables 1 to 4: robust accuracy under the attacks of the paper, and under attacks that it did not run."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import nn
 
 from sleepdefense.evaluation import RobustnessTable, evaluate_systems
@@ -16,6 +16,7 @@ from sleepdefense.papers.dim2022.scales import STRONGER, Group, Schedule
 from sleepdefense.papers.dim2022.sleeping import asleep
 from sleepdefense.papers.dim2022.systems import BINARY, build_system, data_of, plan_of
 from sleepdefense.papers.outcome import Outcome
+from sleepdefense.papers.paired import count_differences, paired_difference
 from sleepdefense.papers.printed import PrintedCell, printed_column
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.side_by_side import Measured, SideBySide
@@ -69,7 +70,7 @@ def table_2(job: Job) -> Outcome:
     """Compare the ablations by the 15 important attacks."""
     measured = _measure_ablations(job)
     table = _side_by_side(job, 2, tuple(measured.fallen), IMPORTANT, measured.fallen)
-    return Outcome(tables=(table,), findings=(*_ordering(table), *_agreement(table)))
+    return Outcome(tables=(table,), findings=(*ordering(measured.fallen), *_agreement(table)))
 
 
 def table_3(job: Job) -> Outcome:
@@ -83,7 +84,7 @@ def table_4(job: Job) -> Outcome:
     """Compare the ablations by all attacks."""
     measured = _measure_ablations(job)
     table = _side_by_side(job, 4, tuple(measured.fallen), _attacks(), measured.fallen)
-    return Outcome(tables=(table,), findings=(*_ordering(table), *_agreement(table)))
+    return Outcome(tables=(table,), findings=(*ordering(measured.fallen), *_agreement(table)))
 
 
 def _measure_ablations(job: Job) -> _Measurement:
@@ -287,31 +288,29 @@ def _agreement(table: SideBySide) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _ordering(table: SideBySide) -> tuple[str, ...]:
-    """Say whether the denoiser helps, and whether an internal model for each class beats one for all."""
+def ordering(fallen: Mapping[str, Sequence[Mapping[str, Fallen]]]) -> tuple[str, ...]:
+    """Say whether the denoiser helps, and whether an internal model for each class beats one for all.
+
+    Image by image, over the images of all seeds.
+    """
     claims = (
-        ("adding the denoiser to one encoder", "singleIM", "Dn-singleIM"),
-        ("adding the denoiser to internal models", "IM", "DIM"),
-        ("an internal model for each class in place of one encoder, without denoiser", "singleIM", "IM"),
-        ("an internal model for each class in place of one encoder, with denoiser", "Dn-singleIM", "DIM"),
+        ("Adding the denoiser to one encoder", "singleIM", "Dn-singleIM"),
+        ("Adding the denoiser to internal models", "IM", "DIM"),
+        ("An internal model for each class in place of one encoder, without denoiser", "singleIM", "IM"),
+        ("An internal model for each class in place of one encoder, with denoiser", "Dn-singleIM", "DIM"),
     )
     sentences = []
     for words, without, with_it in claims:
-        better = worse = even = 0
-        for row in table.rows:
-            one, other = table.measured.get((row, without)), table.measured.get((row, with_it))
-            if row == CLEAN or ":" not in row or row.endswith((":all", ":median", ":minimal")):
-                continue
-            if one is None or other is None or one.interval is None or other.interval is None:
-                continue
-            if math.isnan(one.mean) or math.isnan(other.mean):
-                continue
-            better += other.interval[0] > one.interval[1]
-            worse += other.interval[1] < one.interval[0]
-            even += not (other.interval[0] > one.interval[1] or other.interval[1] < one.interval[0])
-        if better + worse + even:
-            sentences.append(
-                f"{words[0].upper()}{words[1:]} ({without} to {with_it}): better under {better} attacks, "
-                f"worse under {worse}, within the intervals under {even}."
-            )
+        pairs = list(zip(fallen.get(without, ()), fallen.get(with_it, ()), strict=False))
+        known = {}
+        for attack in dict.fromkeys(name for one, _ in pairs for name in one if name != CLEAN):
+            both = [(one[attack], other[attack]) for one, other in pairs if attack in one and attack in other]
+            sound = [(one, other) for one, other in both if not (one.is_error or other.is_error)]
+            if sound and all(len(one.stands) == len(other.stands) for one, other in sound):
+                known[attack] = paired_difference(
+                    np.concatenate([other.stands for _, other in sound]),
+                    np.concatenate([one.stands for one, _ in sound]),
+                )
+        if known:
+            sentences.append(count_differences(f"{words} ({without} to {with_it})", known))
     return tuple(sentences)
