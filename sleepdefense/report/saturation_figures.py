@@ -163,8 +163,8 @@ def ratio_figure(samples: Sequence[RatioSample], layers: Sequence[RatioSample]) 
     deviation = np.array([sample.deviation for sample in samples])
     curve.errorbar(kurtosis, mean, deviation, color=BLUE, marker="o", linestyle="none", label="pairs drawn")
     curve.plot(kurtosis, [sample.limit for sample in samples], color=INK, linewidth=0.9, label="closed form")
-    ring: dict[str, Any] = {"marker": "o", "markersize": 9, "fillstyle": "none", "linestyle": "none", "zorder": 4}
-    curve.plot(kurtosis[0], mean[0], color=VERMILION, label="normal", **ring)
+    ring: dict[str, Any] = {"marker": "o", "markersize": 9, "fillstyle": "none", "zorder": 4}
+    curve.plot(kurtosis[0], mean[0], color=VERMILION, linestyle="none", label="normal", **ring)
     curve.set_xscale("symlog", linthresh=0.1)
     curve.set_xlim(left=-0.02)
     curve.set_xlabel("excess kurtosis")
