@@ -19,6 +19,12 @@ from sleepdefense.papers.printed import PrintedCell, PrintedColumn
 ROUNDING = 0.005
 """Printed shares are rounded to a percent: half of one may be gone."""
 
+_SUMMARIES = ("all", "median", "minimal")
+"""Rows of a paper that are no attacks."""
+
+_NAMED = 6
+"""Missing attacks that are named; more are counted."""
+
 HEADINGS = ("attack", "printed", "measured", "n", "95 % interval", "median distance", "printed is")
 
 
@@ -36,6 +42,7 @@ class ComparedRow:
         median_distance: Median distance to misclassification, in the attack's norm.
         status: "ok", or what is wrong with the measured rows.
         printed_median: The median distance that is printed, for all attacks of a norm; else None.
+        missing: For all attacks of a norm: those that the paper has and the table has not, or not whole.
     """
 
     row: str
@@ -47,6 +54,12 @@ class ComparedRow:
     median_distance: float
     status: str
     printed_median: PrintedCell | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether attacks that are missing can be why less is printed: they would only lower what stands."""
+        return bool(self.missing) and self.verdict == "below"
 
     @property
     def verdict(self) -> str:
@@ -84,7 +97,7 @@ def compare(
     lines: list[ComparedRow] = []
     for row, cell in printed.cells.items():
         norm, _, attack = row.partition(":")
-        if attack in ("median", "minimal"):
+        if attack in _SUMMARIES and attack != "all":
             continue
         if attack != "all":
             if row in numbers:
@@ -94,7 +107,10 @@ def compare(
         every = [each for known, found in numbers.items() if _is_of(known, norm) for each in found]
         if theirs:
             line = _line(table, row, cell, theirs, _epsilon(table, theirs))
-            lines.append(replace(line, printed_median=printed.cells.get(f"{norm}:median")))
+            theirs_all = _attacks(printed, norm)
+            missing = tuple(each for each in theirs_all if not _is_whole(table, numbers.get(each)))
+            median = printed.cells.get(f"{norm}:median")
+            lines.append(replace(line, printed_median=median, missing=missing))
         if len(every) > len(theirs):
             more = f"{norm}:all {len(every)} rows here"
             lines.append(_line(table, more, None, every, _epsilon(table, every)))
@@ -103,6 +119,16 @@ def compare(
 
 def _is_of(row: str, norm: str) -> bool:
     return row.startswith(f"{norm}:")
+
+
+def _attacks(printed: PrintedColumn, norm: str) -> list[str]:
+    """Return the rows of single attacks that a paper prints in a norm."""
+    return [row for row in printed.cells if _is_of(row, norm) and row.partition(":")[2] not in _SUMMARIES]
+
+
+def _is_whole(table: RobustnessTable, numbers: Sequence[int] | None) -> bool:
+    """Tell whether an attack has a result for all images, in one threat model at least."""
+    return any(table.rows[number].is_whole for number in numbers or ())
 
 
 def _system(table: RobustnessTable, system: str | None) -> str:
@@ -192,7 +218,11 @@ def compared_cells(line: ComparedRow) -> tuple[str, ...]:
             f"{line.median_distance:.3g}"
             + (f" (printed {line.printed_median})" if line.printed_median is not None else ""),
         )
-    doubt = "" if line.status == "ok" else f" ({line.status})"
+    words = [] if line.status == OK else [line.status]
+    if line.missing:
+        names = [name.partition(":")[2] for name in line.missing]
+        words.append("without " + (", ".join(names) if len(names) <= _NAMED else f"{len(names)} attacks"))
+    doubt = f" ({'; '.join(words)})" if words else ""
     return (
         line.row,
         "-" if line.printed is None else str(line.printed),

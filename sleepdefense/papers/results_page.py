@@ -12,6 +12,7 @@ from sleepdefense.papers.printed import PrintedColumn
 from sleepdefense.papers.remarks import Remark, remarks_on
 
 UNEXPLAINED = "Nothing is known of why."
+PARTIAL = "Attacks of the paper are missing, which the line names; they can only lower what stands."
 
 
 def results_page(
@@ -90,10 +91,13 @@ def _comparison(lines: Sequence[ComparedRow], remarks: Sequence[Remark]) -> list
         for number, remark in enumerate(remarks, start=1)
         if shown & set(remark.rows)
     ]
-    unknown = [row for row in outside if row not in numbered]
-    if told or unknown:
+    explained = [line.row for line in lines if line.is_explained and line.row not in numbered]
+    unknown = [row for row in outside if row not in numbered and row not in explained]
+    if told or unknown or explained:
         parts.append("## Remarks")
     parts += ["\n".join(told)] if told else []
+    if explained:
+        parts.append(f"**{', '.join(explained)}**: {PARTIAL}")
     if unknown:
         parts.append(f"**{', '.join(unknown)}**: {UNEXPLAINED}")
     return parts
@@ -103,4 +107,4 @@ def _mark(line: ComparedRow, numbered: dict[str, int]) -> str:
     """Return the number of a row's remark; "?" where it needs one and has none."""
     if line.row in numbered:
         return str(numbered[line.row])
-    return "?" if line.verdict in ("above", "below") else ""
+    return "?" if line.verdict in ("above", "below") and not line.is_explained else ""

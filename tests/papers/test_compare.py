@@ -80,3 +80,22 @@ def test_no_gradient_is_no_trouble_where_stand_ins_were_attacked():
     assert (line.accuracy, line.status) == (0.15, "ok")
     alone = table(row("s", "", 0), row("s", "L2:DDN", 0, status="error: no gradient"))
     assert compare(alone, printed_column("dim2022:CNN"))[0].status == "error: no gradient"
+
+
+def test_a_worst_case_says_which_attacks_of_the_paper_it_is_without():
+    column = printed_column("dim2022:CNN")
+    few = table(
+        row("s", "", 0),
+        row("s", "L0:SaltAndPepperNoise", 7),
+        row("s", "L0:Pointwise", 0, status="unfinished: 0 of 100 images"),
+        row("s", "L2:Boundary", 2),
+    )
+    lines = {line.row: line for line in compare(few, column)}
+    alone = lines["L0:all"]
+    assert (alone.verdict, alone.missing, alone.is_explained) == ("below", ("L0:Pointwise",), True)
+    assert "without Pointwise)" in compared_text([alone])
+    assert "L2:Boundary" not in lines["L2:all"].missing
+    assert f"without {len(lines['L2:all'].missing)} attacks)" in compared_text([lines["L2:all"]])
+    both = table(row("s", "", 0), row("s", "L0:SaltAndPepperNoise", 7), row("s", "L0:Pointwise", 10))
+    whole = {line.row: line for line in compare(both, column)}["L0:all"]
+    assert (whole.verdict, whole.missing, whole.is_explained) == ("below", (), False)
