@@ -166,11 +166,10 @@ def sleep_side_by_side(trials: Sequence[SleepTrial], *, name: str, title: str) -
 
 
 def sleep_sentences(trials: Sequence[SleepTrial]) -> tuple[str, ...]:
-    """Say what each sleep and each of its controls changed beyond chance, and what the guard kept."""
+    """Say what each sleep and each of its controls changed beyond chance."""
     scores = _scores(trials)
     said = []
-    for name in dict.fromkeys(trial.name for trial in trials):
-        same = [trial for trial in trials if trial.name == name]
+    for name, same in _by_name(trials).items():
         attacks = dict.fromkeys(row.attack for trial in same for row in trial.table.rows)
         for part in _CHANGED.values():
             known = {
@@ -181,11 +180,25 @@ def sleep_sentences(trials: Sequence[SleepTrial]) -> tuple[str, ...]:
             }
             if known:
                 said.append(count_differences(f"{name}, {part}", known))
+    return tuple(said)
+
+
+def guard_sentences(trials: Sequence[SleepTrial]) -> tuple[str, ...]:
+    """Say what the guards kept of each sleep, and which networks could not sleep."""
+    said = []
+    for name, same in _by_name(trials).items():
         kept = [f"{100 * trial.kept:.0f} %" for trial in same if not math.isnan(trial.kept)]
         if kept:
             said.append(f"{name}: of the sleep the guard kept {', '.join(kept)}.")
         said += list(dict.fromkeys(f"{name}: {trial.trouble}." for trial in same if trial.trouble))
     return tuple(said)
+
+
+def _by_name(trials: Sequence[SleepTrial]) -> dict[str, list[SleepTrial]]:
+    found: dict[str, list[SleepTrial]] = {}
+    for trial in trials:
+        found.setdefault(trial.name, []).append(trial)
+    return found
 
 
 def _scores(trials: Sequence[SleepTrial]) -> Scores:

@@ -6,9 +6,9 @@ import pytest
 
 from sleepdefense.attacks import PROFILES, parse_attacks
 from sleepdefense.papers.dim2022 import RECIPES
+from sleepdefense.papers.dim2022.ablation import differences_table, ordering
 from sleepdefense.papers.dim2022.cells import Fallen, cells_of
 from sleepdefense.papers.dim2022.scales import BOUNDARY, GRADIENT, NOISE, PLANS, SEARCH
-from sleepdefense.papers.dim2022.tables import ordering
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.register import find_recipe
 from sleepdefense.papers.reproducing import reproduce
@@ -58,6 +58,8 @@ def test_ablations_are_compared_image_by_image() -> None:
     assert "better in 0, worse in 0, no difference beyond chance in 1 of 1" in said[0]
     assert "better in 1, worse in 0" in said[1]
     assert "+30.0 [" in said[1]
+    table = differences_table(2, {"singleIM": [single, single], "IM": [plain, plain]})
+    assert table.measured["L2:DDN", "singleIM to IM"].values == (30.0,)
 
 
 @pytest.mark.long

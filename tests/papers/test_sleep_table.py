@@ -13,6 +13,7 @@ from sleepdefense.models.saving import awake_checkpoint
 from sleepdefense.papers.sleep_table import (
     SleepImages,
     SleepTrial,
+    guard_sentences,
     sleep_sentences,
     sleep_side_by_side,
     sleep_trial,
@@ -66,9 +67,8 @@ def test_a_sleep_stands_beside_its_controls_and_is_told(tmp_path: Path) -> None:
         "DIM, after",
         "DIM, control shuffled",
         "DIM, control anti",
-        "DIM",
     ]
-    assert said[-1] == "DIM: of the sleep the guard kept 100 %."
+    assert guard_sentences([trial]) == ("DIM: of the sleep the guard kept 100 %.",)
     assert tried(tmp_path).table.rows == trial.table.rows  # from the files
 
 
@@ -78,4 +78,5 @@ def test_a_network_that_cannot_sleep_says_why(tmp_path: Path) -> None:
     table = sleep_side_by_side([trial], name="sleep", title="")
     assert table.measured["DIM: before", "FGSM 0.1"].n == 9
     assert "cannot sleep" in str(table.measured["DIM: after", "clean"])
-    assert sleep_sentences([trial]) == (f"DIM: {trial.trouble}.",)
+    assert sleep_sentences([trial]) == ()
+    assert guard_sentences([trial]) == (f"DIM: {trial.trouble}.",)

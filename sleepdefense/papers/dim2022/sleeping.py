@@ -12,6 +12,7 @@ from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.sleep_table import (
     SleepImages,
     SleepTrial,
+    guard_sentences,
     sleep_sentences,
     sleep_side_by_side,
     sleep_trial,
@@ -30,14 +31,14 @@ def asleep(job: Job) -> Outcome:
     plan = plan_of(job)
     tables, said = [], []
     for group, seen, words in (
-        (plan.asleep, _white_box, "attacked as the paper attacked it"),
-        (plan.asleep_adaptive, _adaptive, "attacked through its stand-ins"),
+        (plan.asleep, _white_box, "Attacked as the paper attacked it"),
+        (plan.asleep_adaptive, _adaptive, "Attacked through its stand-ins"),
     ):
         trials = [_trial(job, group, seen, seed) for seed in job.seeds]
-        title = f"'{job.dataset}', {plan.name}; {words}"
+        title = f"'{job.dataset}', {plan.name}; {words.lower()}"
         tables.append(sleep_side_by_side(trials, name=f"table1-{group.name}", title=title))
-        said += [f"{sentence} ({words})" for sentence in sleep_sentences(trials)]
-    return Outcome(tables=tuple(tables), findings=tuple(said))
+        said += [f"{words}: {sentence}" for sentence in sleep_sentences(trials)]
+    return Outcome(tables=tuple(tables), findings=(*said, *guard_sentences(trials)))
 
 
 def _trial(job: Job, group: Group, seen: Callable[[nn.Module], nn.Module], seed: int) -> SleepTrial:

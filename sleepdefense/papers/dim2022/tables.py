@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from torch import nn
 
 from sleepdefense.evaluation import RobustnessTable, evaluate_systems
@@ -11,12 +10,12 @@ from sleepdefense.evaluation.results import CLEAN
 from sleepdefense.evaluation.surfaces import WHITE_BOX
 from sleepdefense.models.dim import DIM
 from sleepdefense.models.dim_proxies import Unnormalised
+from sleepdefense.papers.dim2022.ablation import differences_table, ordering
 from sleepdefense.papers.dim2022.cells import NORMS, Fallen, cells_of, fallen_by_attack
 from sleepdefense.papers.dim2022.scales import STRONGER, Group, Schedule
 from sleepdefense.papers.dim2022.sleeping import asleep
 from sleepdefense.papers.dim2022.systems import BINARY, build_system, data_of, plan_of
 from sleepdefense.papers.outcome import Outcome
-from sleepdefense.papers.paired import count_differences, paired_difference
 from sleepdefense.papers.printed import PrintedCell, printed_column
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.side_by_side import Measured, SideBySide
@@ -70,7 +69,8 @@ def table_2(job: Job) -> Outcome:
     """Compare the ablations by the 15 important attacks."""
     measured = _measure_ablations(job)
     table = _side_by_side(job, 2, tuple(measured.fallen), IMPORTANT, measured.fallen)
-    return Outcome(tables=(table,), findings=(*ordering(measured.fallen), *_agreement(table)))
+    tables = (table, differences_table(2, measured.fallen))
+    return Outcome(tables=tables, findings=(*ordering(measured.fallen), *_agreement(table)))
 
 
 def table_3(job: Job) -> Outcome:
@@ -84,7 +84,8 @@ def table_4(job: Job) -> Outcome:
     """Compare the ablations by all attacks."""
     measured = _measure_ablations(job)
     table = _side_by_side(job, 4, tuple(measured.fallen), _attacks(), measured.fallen)
-    return Outcome(tables=(table,), findings=(*ordering(measured.fallen), *_agreement(table)))
+    tables = (table, differences_table(4, measured.fallen))
+    return Outcome(tables=tables, findings=(*ordering(measured.fallen), *_agreement(table)))
 
 
 def _measure_ablations(job: Job) -> _Measurement:
@@ -285,32 +286,4 @@ def _agreement(table: SideBySide) -> tuple[str, ...]:
                 f"{column}: of {len(verdicts)} printed accuracies {counts['inside']} lie inside the measured "
                 f"interval, {counts['above']} above it, {counts['below']} below it."
             )
-    return tuple(sentences)
-
-
-def ordering(fallen: Mapping[str, Sequence[Mapping[str, Fallen]]]) -> tuple[str, ...]:
-    """Say whether the denoiser helps, and whether an internal model for each class beats one for all.
-
-    Image by image, over the images of all seeds.
-    """
-    claims = (
-        ("Adding the denoiser to one encoder", "singleIM", "Dn-singleIM"),
-        ("Adding the denoiser to internal models", "IM", "DIM"),
-        ("An internal model for each class in place of one encoder, without denoiser", "singleIM", "IM"),
-        ("An internal model for each class in place of one encoder, with denoiser", "Dn-singleIM", "DIM"),
-    )
-    sentences = []
-    for words, without, with_it in claims:
-        pairs = list(zip(fallen.get(without, ()), fallen.get(with_it, ()), strict=False))
-        known = {}
-        for attack in dict.fromkeys(name for one, _ in pairs for name in one if name != CLEAN):
-            both = [(one[attack], other[attack]) for one, other in pairs if attack in one and attack in other]
-            sound = [(one, other) for one, other in both if not (one.is_error or other.is_error)]
-            if sound and all(len(one.stands) == len(other.stands) for one, other in sound):
-                known[attack] = paired_difference(
-                    np.concatenate([other.stands for _, other in sound]),
-                    np.concatenate([one.stands for one, _ in sound]),
-                )
-        if known:
-            sentences.append(count_differences(f"{words} ({without} to {with_it})", known))
     return tuple(sentences)

@@ -6,7 +6,13 @@ from sleepdefense.papers.nayebi2017.networks import images_of, network_file, pla
 from sleepdefense.papers.nayebi2017.plan import EPSILON, NETWORKS
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.recipe import Job
-from sleepdefense.papers.sleep_table import SleepImages, sleep_sentences, sleep_side_by_side, sleep_trial
+from sleepdefense.papers.sleep_table import (
+    SleepImages,
+    guard_sentences,
+    sleep_sentences,
+    sleep_side_by_side,
+    sleep_trial,
+)
 
 _ATTACKS = (
     f"Linf:FGSM(epsilon={EPSILON}),Linf:FGSM(epsilon=0.1),Linf:PGD(epsilon=0.1,loss=margin),L2:DDN(steps=50)"
@@ -36,4 +42,4 @@ def asleep(job: Job) -> Outcome:
             )
             trials.append(trial)
     table = sleep_side_by_side(trials, name="table1-sleep", title=f"{job.scale} scale, {job.dataset}")
-    return Outcome(tables=(table,), findings=sleep_sentences(trials))
+    return Outcome(tables=(table,), findings=(*sleep_sentences(trials), *guard_sentences(trials)))
