@@ -39,6 +39,9 @@ ATTACKS = {
     "L2:PGD": "L2ProjectedGradientDescentAttack",
     "L2:DeepFool": "L2DeepFoolAttack",
     "Linf:DeepFool": "LinfDeepFoolAttack",
+    "L2:Boundary": "BoundaryAttack",
+    "L2:BrendelBethge": "L2BrendelBethgeAttack",
+    "L1:BrendelBethge": "L1BrendelBethgeAttack",
     "L0:SaltAndPepperNoise": "SaltAndPepperNoiseAttack",
     **{f"{norm}:{name}": kind for norm in ("L2", "Linf", "L1") for name, kind in EVERYWHERE.items()},
 }
