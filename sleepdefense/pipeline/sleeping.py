@@ -133,6 +133,8 @@ def make_sleep_config(section: SleepSection, *, seed: int) -> SleepConfig:
     Raises:
         ConfigError: A setting is unknown, or a value is out of range.
     """
+    if "seed" in section.settings:
+        raise ConfigError("'sleep.seed' is no setting of its own: a sleep takes the seed of its run (--seed)")
     config: SleepConfig = build_settings("sleep", SleepConfig, {"seed": seed, **section.settings})
     return config
 

@@ -14,6 +14,7 @@ def test_lists_stand_for_tuples_and_whole_numbers_for_floats() -> None:
     ("settings", "message"),
     [
         ({"images": 3}, "unknown setting 'sleep.images': expected one of num_steps, batch_size"),
+        ({"seed": 3}, r"'sleep.seed' is no setting of its own: .*--seed"),
         ({"k": "five"}, r"'sleep.k' must be of type int \| tuple.*, got 'five'"),
         ({"k": [5, "one"]}, r"'sleep.k' must be of type .*, got \[5, 'one'\]"),
         ({"rho": "much"}, r"'sleep.rho' must be of type float \| None, got 'much'"),
