@@ -83,7 +83,7 @@ class Checkpoint:
                 )
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint, *, force: bool = True) -> str:
+def save_checkpoint(path: Path | str, checkpoint: Checkpoint, *, force: bool = True) -> str:
     """Write a checkpoint so that the file is either complete or not there.
 
     The bytes go to a temporary file in the same folder, reach the disk, and take the name `path` in one
@@ -108,6 +108,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, force: bool = True) -
     ...     load_checkpoint(Path(folder) / "one.h5", kind="results").arrays["distance"]
     array([1., 1., 1.])
     """
+    path = Path(path)
     if not force and path.exists():
         raise CheckpointError(f"'{path}' exists already: choose another name, or force to replace it")
     settings = _to_json("settings", checkpoint.settings)
@@ -144,7 +145,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, force: bool = True) -
         return file_digest(temporary)
 
 
-def load_checkpoint(path: Path, *, kind: str | tuple[str, ...] | None = None) -> Checkpoint:
+def load_checkpoint(path: Path | str, *, kind: str | tuple[str, ...] | None = None) -> Checkpoint:
     """Read a checkpoint, trusting nothing.
 
     Args:
@@ -158,6 +159,7 @@ def load_checkpoint(path: Path, *, kind: str | tuple[str, ...] | None = None) ->
         CheckpointError: There is no such file, it is damaged, truncated, no checkpoint, of a newer
             format or of another kind. The message names `path` and what is wrong.
     """
+    path = Path(path)
     with _reading(path) as stream:
         size, index_size = _verify_seal(stream, path)
         try:

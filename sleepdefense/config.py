@@ -236,14 +236,14 @@ def config_from_mapping(values: Mapping[str, Any]) -> ExperimentConfig:
     return config
 
 
-def load_config(path: Path) -> ExperimentConfig:
+def load_config(path: Path | str) -> ExperimentConfig:
     """Read the settings of a run from a TOML file.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or holds wrong settings.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read settings from '{path}': {error}") from error
     try:

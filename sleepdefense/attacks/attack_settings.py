@@ -59,6 +59,7 @@ SETTING_RULES: dict[str, SettingRule] = {
         float, 0.0, 1e6, "how far the wrong logit must lead, in logits", may_be_lowest=True
     ),
     "learning_rate": _number(0.0, 1000.0, "step of Adam in tanh space"),
+    "trust_radius": _number(0.0, 1000.0, "how far the first steps may go, as a multiple of the pixels"),
     "abort_early": _switch("end a search whose loss no longer falls"),
     "repeats": _count(1_000_000, "independent tries, of which the best counts"),
     "directions": _count(1_000_000, "random directions tried for a start", is_effort=False),

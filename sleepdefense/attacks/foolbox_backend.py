@@ -167,8 +167,8 @@ def _make(spec: AttackSpec, room: AttackRoom) -> Any:
         theirs: spec.settings[ours] for ours, theirs in recipe.arguments.items() if ours in spec.settings
     }
     if spec.name == "BrendelBethge":
-        # its trust region grows with the number of images in the batch: 1e-3 is for one image
-        settings["lr"] = 1e-3 / len(room.images)
+        # foolbox lets its trust region grow with the number of images in the batch
+        settings["lr"] = spec.number("trust_radius") / len(room.images)
     attack = recipe.kind(**settings, **recipe.fixed)
     loss = spec.settings.get("loss")
     if loss is not None:

@@ -19,7 +19,7 @@ from sleepdefense.errors import DataError
 def load_data(
     name: str,
     *,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     limit: int | None = None,
     test_limit: int | None = None,
     download: bool = True,
@@ -50,6 +50,7 @@ def load_data(
     ('digits/train', 100, 360, (100, 1, 28, 28))
     """
     dataset = find_dataset(name)
+    data_dir = None if data_dir is None else Path(data_dir)
     for what, count in (("limit", limit), ("test_limit", test_limit)):
         if count is not None and count < 1:
             raise DataError(f"{what} is {count}: expected at least 1, or none for all images")

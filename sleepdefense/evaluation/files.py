@@ -17,7 +17,7 @@ from sleepdefense.evaluation.rows import RobustnessRow
 _ARRAYS = ("labels", "predicted", "distance", "sample_images")
 
 
-def save_results(path: Path, table: RobustnessTable, *, force: bool = True) -> str:
+def save_results(path: Path | str, table: RobustnessTable, *, force: bool = True) -> str:
     """Write a table to `path` and its summary beside it, with the ending ".json".
 
     Args:
@@ -31,6 +31,7 @@ def save_results(path: Path, table: RobustnessTable, *, force: bool = True) -> s
     Raises:
         CheckpointError: A file is there and `force` is false, or cannot be written.
     """
+    path = Path(path)
     summary = path.with_suffix(".json")
     if not force and summary.exists():
         raise CheckpointError(f"'{summary}' exists already: choose another name, or force to replace it")
@@ -54,7 +55,7 @@ def save_results(path: Path, table: RobustnessTable, *, force: bool = True) -> s
     return digest
 
 
-def load_results(path: Path) -> RobustnessTable:
+def load_results(path: Path | str) -> RobustnessTable:
     """Read a table back.
 
     Raises:

@@ -8,7 +8,7 @@ from sleepdefense.models.public_weights import find_public_weights, load_public_
 from sleepdefense.models.saving import model_from_checkpoint
 
 
-def awake_from_file(path: Path) -> AbstractAwakeModel:
+def awake_from_file(path: Path | str) -> AbstractAwakeModel:
     """Load the network in a file.
 
     Args:
@@ -21,6 +21,7 @@ def awake_from_file(path: Path) -> AbstractAwakeModel:
         CheckpointError: There is no such file, or it is damaged, of another kind, no known file, or holds a
             network that cannot be built here.
     """
+    path = Path(path)
     if is_published(path):
         return load_public_weights(path)
     return model_from_checkpoint(load_checkpoint(path, kind="awake"))

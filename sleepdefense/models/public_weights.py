@@ -84,7 +84,7 @@ def find_public_weights(path: Path) -> PublicWeights | None:
     )
 
 
-def load_public_weights(path: Path) -> AbstractAwakeModel:
+def load_public_weights(path: Path | str) -> AbstractAwakeModel:
     """Build the network that a published file holds the weights of.
 
     Args:
@@ -97,6 +97,7 @@ def load_public_weights(path: Path) -> AbstractAwakeModel:
     Raises:
         CheckpointError: The file is none of them, or holds a network that cannot be built here.
     """
+    path = Path(path)
     found = find_public_weights(path)
     if found is None:
         raise CheckpointError(f"'{path}' is no published weight file")
@@ -106,7 +107,7 @@ def load_public_weights(path: Path) -> AbstractAwakeModel:
     return cnn_from_published(found.model, state)
 
 
-def load_published_abs(folder: Path, *, binary: bool = False) -> ABS:
+def load_published_abs(folder: Path | str, *, binary: bool = False) -> ABS:
     """Build the ABS network whose ten published autoencoders lie in a folder.
 
     Args:
@@ -119,6 +120,7 @@ def load_published_abs(folder: Path, *, binary: bool = False) -> ABS:
     Raises:
         CheckpointError: A file is missing.
     """
+    folder = Path(folder)
     found = {known.name: path for path in sorted(folder.iterdir()) if (known := _known_abs(path)) is not None}
     names = [f"ABS_{number}.net" for number in range(len(_ABS_DIGESTS))]
     missing = [name for name in names if name not in found]
