@@ -1,7 +1,7 @@
 """Attack with Pointwise of foolbox 2.4.0, to explain numbers of papers that used it.
 
-Versions 3.0 to 3.2 have no Pointwise, so the paper on denoised internal models took it from 2.4.0. Get that beside
-the installed one, and say where:
+Versions 3.0 to 3.2 have no Pointwise, so the paper on denoised internal models took it from 2.4.0. Get that
+beside the installed one, and say where:
 
     pip download --no-deps --no-binary :all: foolbox==2.4.0
     pip install --no-deps --target older foolbox-2.4.0.tar.gz
@@ -73,8 +73,9 @@ def main() -> None:
             found = attack(images[rows], labels[rows], unpack=False)
             fewest[rows] = np.minimum(fewest[rows], [changed_pixels(one) for one in found])
         print(
-            f"restart {restart + 1}: {share(clean & (fewest > BUDGET))} stand; median {np.median(fewest):g} pixels, "
-            f"none found for {np.isinf(fewest).sum()}; {time.process_time() - begin:.0f} s",
+            f"restart {restart + 1}: {share(clean & (fewest > BUDGET))} stand; "
+            f"median {np.median(fewest):g} pixels, none found for {np.isinf(fewest).sum()}; "
+            f"{time.process_time() - begin:.0f} s",
             flush=True,
         )
 

@@ -15,10 +15,15 @@ from sleepdefense.analysis import (
     weight_distributions,
 )
 from sleepdefense.attacks import parse_attacks
+from sleepdefense.data import ImageSet
+from sleepdefense.errors import ConfigError
 from sleepdefense.models import ReLUMLP, SigmoidMLP, build_model
+from sleepdefense.models.layer_activity import layer_activity
 from sleepdefense.papers import Job, find_recipe, printed_column, recipes, reproduce
+from sleepdefense.papers.nayebi2017.fgsm import under_fgsm
 from sleepdefense.papers.nayebi2017.plan import NETWORKS, PLANS
 from sleepdefense.papers.nayebi2017.schedules import network_plan
+from sleepdefense.papers.nayebi2017.sharpened import sharpened
 from sleepdefense.papers.nayebi2017.softened import Seen, Softened, zero_gradient_share
 from sleepdefense.papers.recipe import SCALES
 from sleepdefense.pipeline import Context
@@ -89,6 +94,35 @@ def test_a_softened_network_has_the_gradient_that_the_sharp_one_lost() -> None:
 def test_softening_leaves_a_soft_network_as_it_is() -> None:
     model, images = _sharp(0.1), _images()
     torch.testing.assert_close(Softened(model, images)(images), model(images))
+
+
+def test_larger_logits_hide_the_gradient_and_change_no_answer() -> None:
+    net = build_model("saturating-relu-mlp", {"hidden": 12, "size": 8}, seed=0)
+    assert isinstance(net, ReLUMLP)
+    labels = net(_images(40)).detach().argmax(1)
+    images = ImageSet(name="random/test", images=_images(40), labels=labels, num_classes=10)
+    logits = net(images.images)
+    sharp = sharpened(net, images.images, 2.0**17)
+    torch.testing.assert_close(sharp(images.images), 2.0**17 * logits)
+    assert torch.equal(net(images.images), logits)
+    before, after = under_fgsm(net, images), under_fgsm(sharp, images)
+    assert before.zero.mean == 0.0
+    assert after.zero.mean > 90.0
+    assert before.attacked.mean < 50.0 < after.attacked.mean
+    assert before.clean.mean == after.clean.mean == 100.0
+
+
+def test_drives_of_sigmoid_units_are_larger_too() -> None:
+    net = _sharp(1.0)
+    one, other = (layer_activity(each, _images()) for each in (net, sharpened(net, _images(), 3.0)))
+    torch.testing.assert_close(other[0].drive, 3.0 * one[0].drive)
+    torch.testing.assert_close(other[1].activity, torch.sigmoid(other[1].drive))
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_factor_that_is_no_size_is_named(factor: float) -> None:
+    with pytest.raises(ConfigError, match=f"factor is {factor}: expected a positive number"):
+        sharpened(_sharp(1.0), _images(), factor)
 
 
 def test_a_network_is_judged_and_its_copies_are_attacked() -> None:

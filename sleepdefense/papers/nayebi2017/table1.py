@@ -11,6 +11,7 @@ from sleepdefense.evaluation import RobustnessTable, evaluate_systems
 from sleepdefense.evaluation.metrics import within
 from sleepdefense.papers.nayebi2017.networks import Images, all_networks, images_of, plan_of
 from sleepdefense.papers.nayebi2017.plan import EPSILON, NETWORKS, TRAININGS
+from sleepdefense.papers.nayebi2017.sharpened import sharpening
 from sleepdefense.papers.nayebi2017.sleeping import asleep
 from sleepdefense.papers.nayebi2017.softened import Seen, Softened, zero_gradient_share
 from sleepdefense.papers.nayebi2017.trials import annealing_trials
@@ -54,6 +55,7 @@ def table_1(job: Job) -> Outcome:
             columns["distance"],
             merged,
         ),
+        sharpening(job, job.seeds[0]),
         annealing_trials(job, job.seeds[0]),
         *slept.tables,
     )

@@ -1,15 +1,15 @@
-"""An experiment on the annealing: how far does lambda, or the learning rate, lead the sigmoid perceptron?"""
+"""An experiment on the annealing: how far do lambda, learning rate and length lead the sigmoid perceptron?"""
 
 from dataclasses import replace
 
 import torch
 
 from sleepdefense.analysis import weight_distributions
-from sleepdefense.attacks.gradient import loss_gradient
 from sleepdefense.data import ImageSet
 from sleepdefense.models import AbstractClassifier
+from sleepdefense.models.layer_activity import layer_activity
+from sleepdefense.papers.nayebi2017.fgsm import under_fgsm
 from sleepdefense.papers.nayebi2017.networks import images_of, network_file
-from sleepdefense.papers.nayebi2017.plan import EPSILON
 from sleepdefense.papers.nayebi2017.schedules import network_plan
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.side_by_side import Measured, SideBySide
@@ -18,34 +18,40 @@ from sleepdefense.training import Annealing, SaturationConfig
 
 _NETWORK = "sigmoid MLP"
 _TRIALS = (
-    (1e-3, 1.74),
-    (1e-2, 1.74),
-    (3e-2, 0.0),
-    (3e-2, 0.1),
-    (3e-2, 1.74),
-    (3e-2, 20.0),
-    (3e-2, 174.0),
+    (1e-3, 1.74, 1),
+    (1e-2, 1.74, 1),
+    (3e-2, 0.0, 1),
+    (3e-2, 0.1, 1),
+    (3e-2, 1.74, 1),
+    (3e-2, 20.0, 1),
+    (3e-2, 174.0, 1),
+    (3e-2, 1.74, 4),
+    (3e-2, 1.74, 16),
 )
-"""Learning rate and largest lambda. 174 is the printed 1.74 if the penalty is summed over a batch of 100."""
+"""Learning rate, largest lambda, how often the shortest length.
+
+174 is the printed 1.74 if the penalty is summed over a batch of 100.
+"""
 _AMOUNT = {"smoke": (300, 1, 100), "cpu": (10_000, 8, 2000), "paper": (60_000, 100, 10_000)}
-"""Training images, epochs, test images."""
-_COLUMNS = ("clean", "FGSM 0.25", "zero gradient", "kurtosis, layer 1")
+"""Training images, epochs of the shortest, test images."""
+_COLUMNS = ("clean", "FGSM 0.25", "zero gradient", "kurtosis, layer 1", "median drive, layer 1")
 
 
 def annealing_trials(job: Job, seed: int) -> SideBySide:
-    """Anneal the vanilla sigmoid perceptron in several ways, for equally long, and see where each ends.
+    """Anneal the vanilla sigmoid perceptron in several ways, and see where each ends.
 
     Lambda rises geometrically, from a thousandth, through three quarters of the epochs. Nothing is rolled
     back.
     """
-    count, epochs, tested = _AMOUNT[job.scale]
+    count, shortest, tested = _AMOUNT[job.scale]
     images = images_of(job)
     train, test = images.train.take(count), images.test.take(tested)
     start = network_file(job, _NETWORK, "vanilla", seed)
     plain = network_plan(job.scale, _NETWORK).vanilla
     cells: dict[tuple[str, str], Measured] = {}
     rows = []
-    for number, (rate, largest) in enumerate(_TRIALS):
+    for number, (rate, largest, length) in enumerate(_TRIALS):
+        epochs = shortest * length
         rise = Annealing(
             maximum=largest,
             minimum=largest / 1000,
@@ -63,12 +69,12 @@ def annealing_trials(job: Job, seed: int) -> SideBySide:
             held_out=images.held_out,
             start=start,
         )
-        rows.append(f"learning rate {rate:g}, lambda to {largest:g}")
+        rows.append(f"learning rate {rate:g}, lambda to {largest:g}, {epochs} epochs")
         for column, value in zip(_COLUMNS, _judge(net, test), strict=True):
             cells[rows[-1], column] = value
     return SideBySide(
         name="table1-annealing",
-        title=f"{_NETWORK}, {epochs} more epochs of {len(train)} images, {job.scale} scale",
+        title=f"{_NETWORK}, more epochs of {len(train)} images, {job.scale} scale",
         rows=tuple(rows),
         columns=_COLUMNS,
         measured=cells,
@@ -77,13 +83,10 @@ def annealing_trials(job: Job, seed: int) -> SideBySide:
 
 
 def _judge(net: AbstractClassifier, test: ImageSet) -> tuple[Measured, ...]:
-    gradient = loss_gradient(net, test.images, test.labels)
-    attacked = (test.images + EPSILON * gradient.sign()).clamp(0, 1)
     with torch.no_grad():
-        clean, under = (net(each).argmax(1) == test.labels for each in (test.images, attacked))
-    zero = (gradient == 0).flatten(1).all(1)
-    shares = (clean, under & clean, zero & clean)
+        drive = layer_activity(net, test.images[:500])[0].drive.abs().median()
     return (
-        *(Measured(values=(100 * float(share.double().mean()),), n=len(test)) for share in shares),
+        *under_fgsm(net, test),
         Measured(values=(weight_distributions(net)[0].excess_kurtosis,), unit=""),
+        Measured(values=(float(drive),), unit=""),
     )
