@@ -38,6 +38,8 @@ def load_foolbox(folder: Path) -> Any:
     for name, kind in (("bool", np.bool_), ("float", float), ("int", int), ("object", object)):
         if name not in vars(np):
             setattr(np, name, kind)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "foolbox"]:
+        del sys.modules[name]
     sys.modules.setdefault("scipy.ndimage.filters", scipy.ndimage)
     sys.path.insert(0, str(folder))
     return importlib.import_module("foolbox")
@@ -56,8 +58,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     fb = load_foolbox(arguments.foolbox)
-    fb.rng.seed(arguments.seed)
-    fb.nprng.seed(arguments.seed)
+    fb.set_seeds(arguments.seed)
     model = awake_from_file(arguments.network)
     _, test = load_data(arguments.data, limit=1, test_limit=arguments.limit)
     images, labels = test.images.numpy(), test.labels.numpy()

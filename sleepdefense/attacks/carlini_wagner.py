@@ -1,8 +1,9 @@
 """Carlini and Wagner's attack in L2, each image on its own.
 
 The same steps as in foolbox 3.3.4, with two differences. Whether a search ends early is decided image by
-image and not by the sum over the batch, so the batch does not matter, and what has ended costs nothing more.
-And an image for which nothing was found is returned as it came; foolbox returns an all-black one.
+image and not by the sum over the batch, so the batch does not matter; an image whose search has ended begins
+its next one while others are still at theirs, and leaves the batch after its last. And an image for which
+nothing was found is returned as it came; foolbox returns an all-black one.
 
 Of a model that draws at random, the misclassification term is the mean of that of each draw.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -69,56 +71,31 @@ class CarliniWagner:
             Carlini and Wagner 2017, section V.B.
         """
         best, best_norm = images.clone(), torch.full_like(images[:, 0, 0, 0], torch.inf)
-        weight = torch.full_like(best_norm, self.initial_const, dtype=torch.float64)
-        too_small, large_enough = torch.zeros_like(weight), torch.full_like(weight, torch.inf)
-        for number in range(self.binary_search_steps):
-            if number == self.binary_search_steps - 1 and self.binary_search_steps >= 10:
-                weight = large_enough.clamp(max=_LARGEST_WEIGHT)
-            found = self._search_(model, images, labels, weight.float(), best, best_norm)
-            large_enough = torch.where(found, weight, large_enough)
-            too_small = torch.where(found, too_small, weight)
-            weight = torch.where(large_enough.isinf(), weight * 10, (too_small + large_enough) / 2)
-        return best
-
-    def _search_(
-        self,
-        model: Callable[[Images], Logits],
-        images: Images,
-        labels: Labels,
-        weight: Float[Tensor, " batch"],
-        best_: Images,
-        best_norm_: Float[Tensor, " batch"],
-    ) -> Bool[Tensor, " batch"]:
-        """Minimise with one weight for each image; keep what is nearer than before, and say who succeeded."""
-        found = torch.zeros_like(labels, dtype=torch.bool)
-        alive = torch.arange(len(images), device=images.device)
-        inside = (2 * images - 1) * _INSIDE
-        start = 0.5 * (torch.log1p(inside) - torch.log1p(-inside))
-        change, first, second = (torch.zeros_like(images) for _ in range(3))
-        before = torch.full_like(weight, torch.inf)
-        for step in range(self.steps):
+        searches = _Searches(images, self)
+        tenth = math.ceil(self.steps / 10)
+        while len(searches.rows):
+            here = searches.rows
             loss, attacked, draws, gradient = self._loss(
-                model, start[alive] + change, start[alive], labels[alive], weight[alive]
+                model,
+                searches.start + searches.change,
+                searches.start,
+                labels[here],
+                searches.weight.float(),
             )
-            first = _FIRST_DECAY * first + (1 - _FIRST_DECAY) * gradient
-            second = _SECOND_DECAY * second + (1 - _SECOND_DECAY) * gradient.square()
-            mean = first / (1 - _FIRST_DECAY ** (step + 1))
-            scale = (second / (1 - _SECOND_DECAY ** (step + 1))).sqrt() + _TINY
-            change = change - self.learning_rate * mean / scale
-            if self.abort_early and step % math.ceil(self.steps / 10) == 0:
-                goes_on = loss <= _MUST_FALL * before
-                before, alive = loss[goes_on], alive[goes_on]
-                change, first, second = change[goes_on], first[goes_on], second[goes_on]
-                attacked, draws = attacked[goes_on], draws[:, goes_on]
-                if not len(alive):
-                    break
-            lead = self.confidence * torch.nn.functional.one_hot(labels[alive], draws.shape[2])
-            is_wrong = is_fooled(draws + lead, labels[alive], self.share)
-            norm = (attacked - images[alive]).flatten(1).norm(dim=1)
-            found[alive] |= is_wrong
-            nearer = is_wrong & (norm < best_norm_[alive])
-            best_[alive[nearer]], best_norm_[alive[nearer]] = attacked[nearer], norm[nearer]
-        return found
+            searches.descend_(gradient)
+            has_fallen = torch.ones_like(loss, dtype=torch.bool)
+            if self.abort_early and bool((searches.step % tenth == 0).any()):
+                has_fallen = searches.compare_(
+                    loss, torch.from_numpy(searches.step % tenth == 0).to(here.device)
+                )
+            lead = self.confidence * torch.nn.functional.one_hot(labels[here], draws.shape[2])
+            is_wrong = is_fooled(draws + lead, labels[here], self.share) & has_fallen
+            norm = (attacked - images[here]).flatten(1).norm(dim=1)
+            searches.found |= is_wrong
+            nearer = is_wrong & (norm < best_norm[here])
+            best[here[nearer]], best_norm[here[nearer]] = attacked[nearer], norm[nearer]
+            searches.end_(has_fallen)
+        return best
 
     def _loss(
         self,
@@ -140,3 +117,75 @@ class CarliniWagner:
         loss = torch.maximum(lead, torch.zeros_like(lead)).mean(0) * weight + distance
         (gradient,) = torch.autograd.grad(loss.sum(), leaf)
         return loss.detach(), attacked.detach(), draws.detach(), gradient
+
+
+class _Searches:
+    """The search that each image is at: where it stands, and what Adam remembers of it.
+
+    Args:
+        images: (batch, channel, height, width), in [0, 1].
+        settings: Of the attack.
+    """
+
+    def __init__(self, images: Images, settings: CarliniWagner) -> None:
+        self.settings = settings
+        self.rows = torch.arange(len(images), device=images.device)
+        inside = (2 * images - 1) * _INSIDE
+        self.start = 0.5 * (torch.log1p(inside) - torch.log1p(-inside))
+        self.change, self.first, self.second = (torch.zeros_like(images) for _ in range(3))
+        self.weight = torch.full((len(images),), settings.initial_const, device=images.device).double()
+        self.too_small = torch.zeros_like(self.weight)
+        self.large_enough = torch.full_like(self.weight, torch.inf)
+        self.before = torch.full_like(images[:, 0, 0, 0], torch.inf)
+        self.found = torch.zeros_like(self.rows, dtype=torch.bool)
+        # the steps are known without asking the device
+        self.step, self.number = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
+
+    def descend_(self, gradient: Tensor) -> None:
+        """Take a step of Adam."""
+        self.first = _FIRST_DECAY * self.first + (1 - _FIRST_DECAY) * gradient
+        self.second = _SECOND_DECAY * self.second + (1 - _SECOND_DECAY) * gradient.square()
+        mean = self.first / self._bias(_FIRST_DECAY)
+        scale = (self.second / self._bias(_SECOND_DECAY)).sqrt() + _TINY
+        self.change = self.change - self.settings.learning_rate * mean / scale
+
+    def _bias(self, decay: float) -> Tensor:
+        """Return the share of a running mean that does not stem from its start, (batch, 1, 1, 1)."""
+        share = torch.from_numpy(1 - decay ** (self.step + 1))
+        return share.to(self.first)[:, None, None, None]
+
+    def compare_(self, loss: Tensor, is_due: Bool[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
+        """Tell whose loss has fallen far enough since the last time, or is not yet to be looked at."""
+        has_fallen = ~is_due | (loss <= _MUST_FALL * self.before)
+        self.before = torch.where(is_due, loss, self.before)
+        return has_fallen
+
+    def end_(self, has_fallen: Bool[Tensor, " batch"]) -> None:
+        """Count a step; where a search is over begin the next one, and let images go after their last."""
+        self.step += 1
+        ended = ~has_fallen.cpu().numpy() | (self.step >= self.settings.steps)
+        if not ended.any():
+            return
+        over = torch.from_numpy(ended).to(self.rows.device)
+        self.large_enough = torch.where(over & self.found, self.weight, self.large_enough)
+        self.too_small = torch.where(over & ~self.found, self.weight, self.too_small)
+        self.number[ended] += 1
+        self.step[ended] = 0
+        last = self.settings.binary_search_steps - 1
+        is_last = torch.from_numpy(self.number == last).to(over) & (last >= 9)
+        middle = torch.where(
+            self.large_enough.isinf(), self.weight * 10, (self.too_small + self.large_enough) / 2
+        )
+        following = torch.where(is_last, self.large_enough.clamp(max=_LARGEST_WEIGHT), middle)
+        self.weight = torch.where(over, following, self.weight)
+        goes_on = torch.from_numpy(self.number <= last).to(over)
+        for name in ("change", "first", "second"):
+            state = getattr(self, name).masked_fill(over[:, None, None, None], 0.0)
+            setattr(self, name, state[goes_on])
+        self.found, self.before = (
+            (self.found & ~over)[goes_on],
+            self.before.masked_fill(over, torch.inf)[goes_on],
+        )
+        for name in ("rows", "start", "weight", "too_small", "large_enough"):
+            setattr(self, name, getattr(self, name)[goes_on])
+        self.step, self.number = (each[self.number <= last] for each in (self.step, self.number))

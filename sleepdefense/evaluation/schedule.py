@@ -1,7 +1,7 @@
 """Work through the cells of an evaluation: what may begin when, what is kept, and when to stop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,13 +117,33 @@ def kept_records(
         CheckpointError: A file is damaged.
     """
     return [
-        load_record(part_path(folder, piece), identity, _empty(piece, data, batch_size)) for piece in work
+        load_record(
+            part_path(folder, piece), part_identity(identity, work, number), _empty(piece, data, batch_size)
+        )
+        for number, piece in enumerate(work)
     ]
 
 
 def part_path(folder: Path, piece: Work) -> Path:
     """Return the file that keeps a piece of work until everything is finished."""
     return folder / f"{piece.key}.h5"
+
+
+def part_identity(identity: Mapping[str, Any], work: Sequence[Work], number: int) -> dict[str, Any]:
+    """Return what one piece of work is made from.
+
+    Of the attacks that is its own, and in a cascade those before it: another one may join, or change, and
+    what is finished stays. Nor do checks matter, which look at finished rows.
+
+    Args:
+        identity: What the whole is made from.
+        work: The plan.
+        number: The piece.
+    """
+    before = range(1, number) if identity["cascade"] else ()
+    attacks = [work[each].attack for each in (*before, number)]
+    own = list(dict.fromkeys(str(attack) for attack in attacks if attack is not None))
+    return {**identity, "attacks": own, "checks": None}
 
 
 def _empty(piece: Work, data: ImageSet, batch_size: int) -> Record:
@@ -150,7 +170,7 @@ class _Floor:
             record = _empty(piece, self.data, self.how.batch_size)
             path = self._path(number)
             if path is not None:
-                record = load_record(path, self.how.identity, record)
+                record = load_record(path, part_identity(self.how.identity, self.work, number), record)
             self.records.append(record)
             if not record.has_failed:
                 self.waiting += [CellKey(number, int(batch)) for batch in np.flatnonzero(~record.done)]
@@ -203,7 +223,7 @@ class _Floor:
             record.done[:] = True
         path = self._path(key.work)
         if path is not None:
-            save_record(path, record, self.how.identity)
+            save_record(path, record, part_identity(self.how.identity, self.work, key.work))
         if self.how.progress is not None:
             self.how.progress(*self.tally(), self.work[key.work].label)
 

@@ -71,3 +71,35 @@ def test_nothing_finished_and_other_work_are_told(tmp_path: Path) -> None:
     run(path, cells=4)
     with pytest.raises(EvaluationError, match="holds results of other work"):
         so_far(path, seed=1)
+
+
+def test_an_attack_may_join_and_what_is_finished_stays(tmp_path: Path) -> None:
+    path, model = tmp_path / "r.h5", Quadrants().eval()
+    run(path, cells=6)  # the clean images and the first attack
+    asked = []
+
+    def progress(done: int, total: int, text: str) -> None:
+        asked.append(text)
+
+    attacks = "L2:FGM,FGSM:0.2,L2:BIM(steps=4)"
+    options = {"batch_size": 5, "seed": 0}
+    joined = evaluate_systems({"q": model}, DATA, attacks, resume=path, progress=progress, **options)
+    assert not any(text.startswith("FGSM 0.2") for text in asked)
+    whole = evaluate_systems({"q": model}, DATA, attacks, **options)
+    assert joined.csv() == whole.csv()
+    np.testing.assert_array_equal(joined.distance, whole.distance)
+
+
+def test_in_a_cascade_earlier_attacks_count(tmp_path: Path) -> None:
+    def stop(done: int, total: int, text: str) -> None:
+        if done == 8:  # two batches of the second attack
+            raise KeyboardInterrupt
+
+    path, systems = tmp_path / "r.h5", {"q": Quadrants().eval()}
+    options = {"checks": False, "batch_size": 5, "cascade": True}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_systems(systems, DATA, "FGSM:0.2,BIM:0.2", resume=path, progress=stop, **options)
+    with pytest.raises(EvaluationError, match="other attacks"):
+        evaluate_systems(systems, DATA, "FGSM:0.1,BIM:0.2", resume=path, **options)
+    later = evaluate_systems(systems, DATA, "FGSM:0.2,BIM:0.2,PGD:0.2", resume=path, **options)
+    assert later.csv() == evaluate_systems(systems, DATA, "FGSM:0.2,BIM:0.2,PGD:0.2", **options).csv()
