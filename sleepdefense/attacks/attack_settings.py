@@ -63,6 +63,11 @@ SETTING_RULES: dict[str, SettingRule] = {
     "abort_early": _switch("end a search whose loss no longer falls"),
     "repeats": _count(1_000_000, "independent tries, of which the best counts"),
     "directions": _count(1_000_000, "random directions tried for a start", is_effort=False),
+    "start": _choice(
+        "where the search begins: at noise blended in until the image is wrong, or at another image",
+        "noise",
+        "image",
+    ),
     "queries": _count(100_000_000, "times that an image is shown to the model"),
     "version": _choice("AutoAttack's set of attacks", "standard", "rand"),
     "sigma": _number(0.0, 1000.0, "standard deviation: of an intensity, or of a blur in pixels"),

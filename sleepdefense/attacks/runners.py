@@ -18,10 +18,14 @@ from sleepdefense.attacks.foolbox_backend import FOOLBOX_ATTACKS, run_foolbox
 from sleepdefense.attacks.noise import derive_seed, normal_noise, sign_noise, uniform_noise
 from sleepdefense.attacks.pointwise import pointwise
 from sleepdefense.attacks.rand_fgsm import rand_fgsm
+from sleepdefense.attacks.starting import StartingPool, Starts
 from sleepdefense.errors import ConfigError
 from sleepdefense.shapes import Images
 
 Runner = Callable[[AttackSpec, AttackRoom], Images]
+
+_BLENDS = 50
+"""Shares of noise that are tried for a start."""
 
 
 def find_runner(spec: AttackSpec) -> Runner:
@@ -53,11 +57,23 @@ def _from_starts(run: Callable[[AttackSpec, AttackRoom, Images], Images]) -> Run
                 f"attack '{spec.label}' starts from images that the model takes for another class: give it a "
                 f"pool of images (make_pool)"
             )
-        starts, is_found = room.pool.nearest(room.images, room.labels, spec.norm)
+        starts, is_found = _find_starts(spec, room, room.pool)
         chosen = ~room.is_wrong(room.images) & is_found
         return room.run_part(chosen, lambda part: _run_confirmed(run, spec, part, starts[chosen]))
 
     return run_from_starts
+
+
+def _find_starts(spec: AttackSpec, room: AttackRoom, pool: StartingPool) -> Starts:
+    """Return images with as much noise as makes the model err; where none does, the nearest of a pool."""
+    nearest = pool.nearest(room.images, room.labels, spec.norm)
+    if spec.settings.get("start") != "noise":
+        return nearest
+    blend = find_attack("L2:LinearSearchBlendedUniformNoise").with_settings(steps=_BLENDS)
+    noisy = run_foolbox(blend, replace(room, stream=f"{room.stream}/start"))
+    is_start = room.is_wrong(noisy)
+    images = torch.where(is_start[:, None, None, None], noisy, nearest.images)
+    return Starts(images, is_start | nearest.is_found)
 
 
 def _run_confirmed(

@@ -1,8 +1,9 @@
 """Where attacks start that walk towards the image: real images that the model takes for another class.
 
 Attack libraries start from uniform noise, at most a thousand draws of it. Most models give noise always the
-same label, and for images of that label the attack then fails, with the whole batch. A real image of another
-predicted class exists for any model that is of use, and is also nearer: a stronger start.
+same label, and for images of that label the attack may find no start, and fails with the whole batch. A real
+image of another predicted class exists for any model that is of use. Noise is the better start where there is
+one: it changes every pixel a little, an image some of them a lot, and the walk keeps something of that.
 """
 
 from collections.abc import Callable
