@@ -42,6 +42,7 @@ def thresholds_of(stages: tuple[PlasticStage, ...], config: SleepConfig) -> dict
     Source:
         Talafha et al. 2023, Table 3: 36, 23, 23, 36.
     """
+    stages = tuple(stage for stage in stages if not stage.is_stochastic)
     values = config.thresholds
     if values is None:
         inner = (_INNER,) * max(0, len(stages) - 2)
@@ -49,7 +50,7 @@ def thresholds_of(stages: tuple[PlasticStage, ...], config: SleepConfig) -> dict
     if len(values) != len(stages):
         raise ConfigError(
             f"sleep.thresholds has {len(values)} values, expected one for each of the {len(stages)} stages "
-            f"that can sleep: {', '.join(stage.name for stage in stages)}"
+            f"that can sleep and have a threshold: {', '.join(stage.name for stage in stages)}"
         )
     return {stage.unit: value for stage, value in zip(stages, values, strict=True)}
 
@@ -67,14 +68,21 @@ def find_thresholds(plan: SleepPlan, images: Tensor) -> dict[str, float]:
 
     Raises:
         ConfigError: There are not as many thresholds as stages.
-        SleepError: No c lets enough neurons fire.
+        SleepError: No c lets enough neurons fire, or "absolute" meets units that have no threshold.
     """
     mode = plan.config.threshold_mode
     if mode == "unit":
         return {}
+    if mode == "absolute" and (drawing := [stage.name for stage in plan.plastic if stage.is_stochastic]):
+        raise SleepError(
+            f"stage {drawing[0]!r} drives units that draw whether to spike and have no threshold, and "
+            "'absolute' thresholds leave out biases, which decide how often: take 'unit' or 'calibrated'"
+        )
     printed = thresholds_of(plan.plastic, plan.config)
     if mode == "absolute":
         return printed
+    if not printed:
+        return {}
     low, high = _SEARCH
     while low < high:
         middle = (low + high + 1) // 2
@@ -84,7 +92,7 @@ def find_thresholds(plan: SleepPlan, images: Tensor) -> dict[str, float]:
             high = middle - 1
     found = _scaled(printed, low)
     shares = _firing_shares(plan, found, images)
-    stage = min(plan.plastic, key=lambda stage: shares[stage.unit])
+    stage = min((one for one in plan.plastic if one.unit in shares), key=lambda one: shares[one.unit])
     if shares[stage.unit] < plan.config.firing_share:
         raise SleepError(
             f"no threshold lets enough neurons of stage {stage.name!r} fire: {shares[stage.unit]:.3f} of "
@@ -159,7 +167,7 @@ def _scaled(printed: Mapping[str, float], octave_part: int) -> dict[str, float]:
 
 def _firing_shares(plan: SleepPlan, thresholds: Mapping[str, float], images: Tensor) -> dict[str, float]:
     """Return the fraction of the neurons of each unit that fire at least once an image."""
-    units = [stage.unit for stage in plan.plastic]
+    units = [stage.unit for stage in plan.plastic if not stage.is_stochastic]
     record = simulate(
         dreaming(plan, {}, thresholds),
         images[:_CALIBRATION_IMAGES],

@@ -25,6 +25,8 @@ class PlasticStage:
         hidden: (feature, height, width).
         stride: (row, column), in visible pixels.
         padding: (row, column), in visible pixels.
+        is_stochastic: Whether the hidden units draw whether to spike, from the sigmoid of their mean drive;
+            such units have no threshold, and that mean is the potential by which they compete.
     """
 
     name: str
@@ -35,6 +37,7 @@ class PlasticStage:
     hidden: Shape3
     stride: tuple[int, int]
     padding: tuple[int, int]
+    is_stochastic: bool = False
 
     @property
     def num_neurons(self) -> int:
@@ -56,7 +59,7 @@ class Plasticity:
 
 
 def find_plasticity(network: SpikingNetwork) -> Plasticity:
-    """Return the synapses between units that spike: convolutions and linear maps in front of ReLUs.
+    """Return the synapses between units that spike: convolutions and linear maps before ReLUs or sigmoids.
 
     Args:
         network: A converted network.
@@ -78,7 +81,7 @@ def find_plasticity(network: SpikingNetwork) -> Plasticity:
         why = "; ".join(f"{name!r} {reason}" for name, reason in reasons.items()) or "it has no weights"
         raise SleepError(
             f"network {type(network.awake).__name__!r} has nothing that can sleep: {why}. A sleep needs a "
-            "convolution or a linear map whose outputs go through a ReLU."
+            "convolution or a linear map whose outputs go through a ReLU, or through a hidden sigmoid."
         )
     return Plasticity(stages=tuple(stages), reasons=reasons)
 
@@ -126,6 +129,7 @@ def _stage(network: SpikingNetwork, node: SpikingNode, synapses: Synapses) -> Pl
             hidden=(features, 1, 1),
             stride=(1, 1),
             padding=(0, 0),
+            is_stochastic=unit.op == "bernoulli",
         )
     if synapses.kind != "conv2d":
         return f"is of kind {synapses.kind!r}"
@@ -159,6 +163,7 @@ def _convolution(
         hidden=(features, out_height, out_width),
         stride=(options["stride"][0], options["stride"][1]),
         padding=(padding[0], padding[1]),
+        is_stochastic=unit.op == "bernoulli",
     )
 
 
@@ -178,7 +183,7 @@ def _unit(network: SpikingNetwork, node: SpikingNode) -> SpikingNode | str:
     users = network.users(node.name)
     while len(users) == 1 and users[0].op == "sum":
         users = network.users(users[0].name)
-    if len(users) != 1 or users[0].op != "fire":
+    if len(users) != 1 or users[0].op not in ("fire", "bernoulli"):
         ends = ", ".join(repr(user.name) for user in users) or "a result of the network"
-        return f"feeds {ends}, not one layer of neurons that integrate and fire"
+        return f"feeds {ends}, not one layer of neurons that spike"
     return users[0]

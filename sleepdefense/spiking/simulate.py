@@ -25,7 +25,8 @@ class Moment(NamedTuple):
         phase: Which phase.
         step: Which step of it, from 0.
         signals: Node name -> signal of this step, (batch, *unit).
-        potentials: Node name -> membrane before the reset, for nodes that integrate and fire.
+        potentials: Node name -> membrane before the reset, for nodes that integrate and fire; the mean drive
+            so far, for nodes that draw whether to spike.
     """
 
     phase: int
@@ -343,8 +344,8 @@ class _Run:
 
     def _stochastic(
         self, node: SpikingNode, value: Tensor, state: object, step: int
-    ) -> tuple[Tensor, object, None]:
-        """Spike with the probability that the mean drive so far asks for."""
+    ) -> tuple[Tensor, object, Tensor]:
+        """Spike with the probability that the mean drive so far asks for, which stands for the potential."""
         total = state + value if isinstance(state, Tensor) else value.double()
         mean = total / (step + 1)
         place = next(i for i, other in enumerate(self.network.nodes) if other.name == node.name)
@@ -354,4 +355,4 @@ class _Run:
             probability, sign = squash(mean, "tanh").abs(), torch.sign(mean)
         spikes = self._draw(probability, self.seed + 7919 * place, step).double() * sign
         expected = probability * sign
-        return (spikes + expected - expected.detach()).float(), total, None
+        return (spikes + expected - expected.detach()).float(), total, mean
