@@ -35,6 +35,8 @@ class AttackSpec:
         seconds: Processor time for each image attacked, on that network and one core, about.
         source: Paper, and where its settings come from.
         description: One line for a list.
+        revision: Raised when the same text comes to mean other attacked images, so that kept ones are not
+            taken for them.
         paper_name: Name in Table 3 of the paper on denoised internal models, or "".
         title: The name by which the catalogue finds it: "FGSM", or "L2:PGD" where "PGD" is another one.
         usual: The catalogue's settings, which names leave out; None for an attack that is not listed there.
@@ -55,6 +57,7 @@ class AttackSpec:
     seconds: float = field(default=0.0, compare=False)
     source: str = ""
     description: str = ""
+    revision: int = 1
     paper_name: str = ""
     title: str = ""
     usual: Mapping[str, SettingValue] | None = field(default=None, compare=False, repr=False)
@@ -149,6 +152,11 @@ class AttackSpec:
         parts += [setting_text(strength)] if strength is not None else []
         parts += [f"{name}_{setting_text(value)}" for name, value in others.items()]
         return "-".join(parts)
+
+    @property
+    def identity(self) -> str:
+        """What finished work is recognised by: the text, and the revision after the first."""
+        return str(self) if self.revision == 1 else f"{self} (revision {self.revision})"
 
     def __str__(self) -> str:
         """The text that `parse_attack` turns back into this attack."""

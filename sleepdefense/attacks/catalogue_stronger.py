@@ -64,6 +64,7 @@ STRONGER_ATTACKS: tuple[AttackSpec, ...] = (
             is_iterative=True,
             minimises=True,
             needs_start=True,
+            revision=2,
             source="Chen et al. 2020",
             description="estimates the boundary's normal from labels alone",
         ),

@@ -72,7 +72,7 @@ def adversarial_pairs(
     if batch_size < 1:
         raise ConfigError(f"batch_size must be >= 1, got {batch_size}")
     common = {"images": train.digest, "classifier": module_digest(classifier), "seed": seed}
-    whole = {**common, "attacks": [str(spec) for spec in specs]}
+    whole = {**common, "attacks": [spec.identity for spec in specs]}
     shape = tuple(train.images.shape)
     if cache is not None and cache.exists():
         return _pair_set(train, specs, _load(cache, whole, (len(specs), *shape)))
@@ -84,7 +84,7 @@ def adversarial_pairs(
     pool = _pool(classifier, train) if any(spec.needs_start for spec in specs) else None
     for number, spec in enumerate(specs):
         part = None if parts is None else parts / f"{spec.key}.h5"
-        wanted = {**common, "attacks": [str(spec)]}
+        wanted = {**common, "attacks": [spec.identity]}
         report = _Report(progress, number * num_batches, len(specs) * num_batches)
         if part is not None and part.exists():
             noisy[number] = _load(part, wanted, (1, *shape))[0]

@@ -72,7 +72,7 @@ def prepare(
         pool=data.take(min(NUM_POOL, len(data))) if pool is None else pool,
         identity={
             "images": data.digest,
-            "attacks": [str(spec) for spec in specs],
+            "attacks": [spec.identity for spec in specs],
             "systems": {system.name: fingerprint(system) for system in known},
             "seed": seed,
             "batch_size": batch_size,

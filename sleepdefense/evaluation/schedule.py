@@ -142,7 +142,7 @@ def part_identity(identity: Mapping[str, Any], work: Sequence[Work], number: int
     """
     before = range(1, number) if identity["cascade"] else ()
     attacks = [work[each].attack for each in (*before, number)]
-    own = list(dict.fromkeys(str(attack) for attack in attacks if attack is not None))
+    own = list(dict.fromkeys(attack.identity for attack in attacks if attack is not None))
     return {**identity, "attacks": own, "checks": None}
 
 

@@ -87,3 +87,9 @@ def test_an_attack_listed_twice_is_refused(attacks):
 def test_no_attack_is_refused(attacks):
     with pytest.raises(ConfigError, match=r"no attack given: name some .* a profile of quick, standard, "):
         parse_attacks(attacks)
+
+
+def test_a_revision_tells_other_images_of_the_same_text_apart() -> None:
+    walk, step = parse_attack("L2:Boundary"), parse_attack("FGSM:0.1")
+    assert (walk.identity, step.identity) == ("Boundary:1.5 (revision 2)", "FGSM:0.1")
+    assert parse_attack(str(walk)) == walk
