@@ -98,7 +98,7 @@ PLANS: dict[str, Plan] = {
         strong_images=50,
         query_images=10,
         strong=_STRONG,
-        query="L2:Boundary(steps=1000),L2:HopSkipJump(steps=20)",
+        query="L2:Boundary(steps=1000,start=image),L2:HopSkipJump(steps=20)",
         descent_steps=1000,
         path_points=201,
         each=100,
