@@ -190,7 +190,8 @@ def guard_sentences(trials: Sequence[SleepTrial]) -> tuple[str, ...]:
         kept = [f"{100 * trial.kept:.0f} %" for trial in same if not math.isnan(trial.kept)]
         if kept:
             said.append(f"{name}: of the sleep the guard kept {', '.join(kept)}.")
-        said += list(dict.fromkeys(f"{name}: {trial.trouble.rstrip('.')}." for trial in same if trial.trouble))
+        trouble = [trial.trouble.rstrip(".") for trial in same if trial.trouble]
+        said += [f"{name}: {each}." for each in dict.fromkeys(trouble)]
     return tuple(said)
 
 

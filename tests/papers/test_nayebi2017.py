@@ -23,9 +23,10 @@ from sleepdefense.papers import Job, find_recipe, printed_column, recipes, repro
 from sleepdefense.papers.nayebi2017.fgsm import under_fgsm
 from sleepdefense.papers.nayebi2017.plan import NETWORKS, PLANS
 from sleepdefense.papers.nayebi2017.schedules import network_plan
-from sleepdefense.papers.nayebi2017.sharpened import sharpened
+from sleepdefense.papers.nayebi2017.sharpened import sharpened, sharpening_sentences
 from sleepdefense.papers.nayebi2017.softened import Seen, Softened, zero_gradient_share
 from sleepdefense.papers.recipe import SCALES
+from sleepdefense.papers.side_by_side import Measured, SideBySide
 from sleepdefense.pipeline import Context
 from sleepdefense.report.canvas import png_bytes
 from sleepdefense.report.saturation_figures import (
@@ -110,6 +111,23 @@ def test_larger_logits_hide_the_gradient_and_change_no_answer() -> None:
     assert after.zero.mean > 90.0
     assert before.attacked.mean < 50.0 < after.attacked.mean
     assert before.clean.mean == after.clean.mean == 100.0
+
+
+def test_the_sharpened_networks_are_told_in_sentences() -> None:
+    rows = [f"{kind}, {training}, x 50" for kind in NETWORKS for training in ("vanilla", "saturated")]
+    columns = ("clean", "FGSM 0.25", "zero gradient")
+    cells = {
+        (row, column): Measured(values=(float(place + 10 * number),))
+        for number, row in enumerate(rows)
+        for place, column in enumerate(columns)
+    }
+    table = SideBySide(name="t", title="", rows=tuple(rows), columns=columns, measured=cells)
+    said = sharpening_sentences(table)
+    assert len(said) == 6
+    assert said[1] == (
+        "The saturated sigmoid MLP with logits and sigmoid drives 50 times as large classifies 10.0 % of the "
+        "clean images and 11.0 % under FGSM: 12.0 % have no gradient."
+    )
 
 
 def test_drives_of_sigmoid_units_are_larger_too() -> None:

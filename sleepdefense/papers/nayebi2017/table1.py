@@ -11,7 +11,7 @@ from sleepdefense.evaluation import RobustnessTable, evaluate_systems
 from sleepdefense.evaluation.metrics import within
 from sleepdefense.papers.nayebi2017.networks import Images, all_networks, images_of, plan_of
 from sleepdefense.papers.nayebi2017.plan import EPSILON, NETWORKS, TRAININGS
-from sleepdefense.papers.nayebi2017.sharpened import sharpening
+from sleepdefense.papers.nayebi2017.sharpened import sharpening, sharpening_sentences
 from sleepdefense.papers.nayebi2017.sleeping import asleep
 from sleepdefense.papers.nayebi2017.softened import Seen, Softened, zero_gradient_share
 from sleepdefense.papers.nayebi2017.trials import annealing_trials
@@ -40,7 +40,7 @@ def table_1(job: Job) -> Outcome:
         _query_columns(job, nets, images, seed, cells, columns["distance"])
     merged = {place: _merge(values) for place, values in cells.items()}
     title = f"{job.scale} scale, {job.dataset}"
-    slept = asleep(job)
+    slept, sharp = asleep(job), sharpening(job, job.seeds[0])
     tables = (
         _table("table1", f"Table 1, {title}", columns["paper"], merged, printed=_printed()),
         _table(
@@ -55,11 +55,11 @@ def table_1(job: Job) -> Outcome:
             columns["distance"],
             merged,
         ),
-        sharpening(job, job.seeds[0]),
+        sharp,
         annealing_trials(job, job.seeds[0]),
         *slept.tables,
     )
-    return Outcome(tables=tables, findings=(*findings(merged), *slept.findings))
+    return Outcome(tables=tables, findings=(*findings(merged), *sharpening_sentences(sharp), *slept.findings))
 
 
 def _printed() -> dict[tuple[str, str], PrintedCell]:
