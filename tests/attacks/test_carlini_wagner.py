@@ -17,10 +17,11 @@ USUAL = {
 
 
 class Counted(Sums):
-    calls = 0
+    calls = batches = 0
 
     def forward(self, image):
         self.calls += len(image)
+        self.batches += 1
         return super().forward(image)
 
 
@@ -80,6 +81,20 @@ def test_what_has_ended_costs_nothing_more(data):
     model = Counted()
     CarliniWagner(**{**settings, "abort_early": False}).attack(model, data.images, data.labels)
     assert model.calls == 12 * 100
+
+
+def test_images_do_not_wait_for_each_other(data):
+    attack = CarliniWagner(**{**USUAL, "steps": 40, "learning_rate": 0.1})
+    together = Counted()
+    attacked = attack.attack(together, data.images, data.labels)
+    alone = []
+    for image, label, result in zip(data.images, data.labels, attacked, strict=True):
+        model = Counted()
+        assert torch.equal(attack.attack(model, image[None], label[None])[0], result)
+        alone.append(model.batches)
+    assert len(set(alone)) > 1
+    assert together.calls == sum(alone)
+    assert together.batches == max(alone)
 
 
 def test_other_settings_change_other_things(data):
