@@ -167,7 +167,7 @@ def test_foolbox_can_be_imported_where_scipy_has_moved_on():
 @pytest.mark.parametrize(("norm", "radius"), [("L2", 1e-3), ("L2", 0.04), ("L1", 1e-3)])
 def test_brendel_bethge_of_one_image_is_that_of_foolbox(norm, radius):
     one = make_images(1)
-    spec = find_attack(f"{norm}:BrendelBethge").with_settings(steps=30, trust_radius=radius)
+    spec = find_attack(f"{norm}:BrendelBethge").with_settings(steps=30, trust_radius=radius, start="image")
     ours = attack(spec, Sums(), one, pool=pool_for(Sums())).images
     starts = pool_for(Sums()).nearest(one.images, one.labels, norm).images
     theirs = getattr(fb.attacks, f"{norm}BrendelBethgeAttack")(steps=30, lr=radius)
