@@ -24,7 +24,7 @@ class Starts(NamedTuple):
 
     Attributes:
         images: Shaped as the batch; where there is no start, the image itself.
-        is_found: Whether the pool holds an image of another label, (batch,).
+        is_found: Whether there is one, (batch,).
     """
 
     images: Images
