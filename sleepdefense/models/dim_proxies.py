@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from sleepdefense.errors import ConfigError
 from sleepdefense.models.binarised import binarise
 from sleepdefense.shapes import Images, Logits
 
@@ -17,7 +18,7 @@ SHARPNESS = 20.0
 
 
 class Unnormalised(nn.Module):
-    """DIM with the intensities ||F_i(D(x))||_1 themselves as logits, some tens apart.
+    """DIM with the intensities ||F_i(D(x))||_1 themselves as logits, a hundred apart or so, or larger ones.
 
     The classes are those of DIM. But a softmax of such logits is 1 and 0 to the last bit of a float for most
     images, and then the cross-entropy has no gradient: whoever attacks this network by it finds little, and
@@ -25,17 +26,29 @@ class Unnormalised(nn.Module):
 
     Args:
         model: Where the intensities come from; the weights are shared.
+        factor: What they are multiplied by, > 0.
+
+    Raises:
+        ConfigError: `factor` is not positive and finite.
     """
 
-    def __init__(self, model: "DIM") -> None:
+    def __init__(self, model: "DIM", factor: float = 1.0) -> None:
         super().__init__()
+        if not 0 < factor < float("inf"):
+            raise ConfigError(f"'factor' of the intensities must be a positive number, got {factor}")
         self.model = model
+        self.factor = factor
 
     @override
     def forward(self, image: Images) -> Logits:
         """Return the intensities, (batch, class)."""
         answers, _ = self.model.answers(image)
-        return torch.tanh(answers).abs().sum(2).transpose(0, 1)
+        return self.factor * torch.tanh(answers).abs().sum(2).transpose(0, 1)
+
+    @override
+    def extra_repr(self) -> str:
+        """Return the factor."""
+        return f"factor={self.factor:g}"
 
 
 class IntensityProxy(nn.Module):

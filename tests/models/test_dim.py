@@ -7,6 +7,7 @@ from sleepdefense.data import ImageSet
 from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation.surfaces import ADAPTIVE, QUERY, find_surfaces
 from sleepdefense.models import DIM, IM, BiDIM, DIMConfig, DnSingleIM, SingleIM, build_model
+from sleepdefense.models.dim_proxies import Unnormalised
 from sleepdefense.models.stacked import MapOfStack, StackedLinear
 from sleepdefense.training import TrainConfig, train_classifier
 
@@ -124,6 +125,17 @@ def test_attacks_find_stand_ins() -> None:
     assert torch.equal(plain.proxies()["sharp"](batch).argmax(1), plain(batch).argmax(1))
     straight = binary.proxies()["straight-through"](batch)
     torch.testing.assert_close(straight / 20, binary(batch))
+
+
+def test_intensities_of_any_scale_give_the_same_classes() -> None:
+    model, batch = small(), images(20)
+    with torch.no_grad():
+        relative, plain, large = model(batch), Unnormalised(model)(batch), Unnormalised(model, 1.5)(batch)
+    torch.testing.assert_close(large, 1.5 * plain)
+    torch.testing.assert_close(plain / plain[:, :1], relative / relative[:, :1])
+    for factor in (0.0, float("inf"), float("nan")):
+        with pytest.raises(ConfigError, match="'factor' of the intensities must be a positive number, got"):
+            Unnormalised(model, factor)
 
 
 def test_wrong_settings_are_named() -> None:

@@ -3,11 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 from sleepdefense.attacks import PROFILES, parse_attacks
+from sleepdefense.data import ImageSet
 from sleepdefense.papers.dim2022 import RECIPES
 from sleepdefense.papers.dim2022.ablation import differences_table, ordering
 from sleepdefense.papers.dim2022.cells import Fallen, cells_of
+from sleepdefense.papers.dim2022.logits import without_gradient
 from sleepdefense.papers.dim2022.scales import BOUNDARY, GRADIENT, NOISE, PLANS, SEARCH
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.register import find_recipe
@@ -25,6 +29,9 @@ def test_every_plan_can_be_parsed() -> None:
         for group in (*plan.groups, *plan.stronger, *plan.ablation_groups, plan.asleep, plan.asleep_adaptive):
             assert parse_attacks(group.attacks)
             assert set(group.systems or ()) <= {*plan.columns, "singleIM", "IM", "Dn-singleIM"}
+        if plan.intensities is not None:  # the table itself has them too, by P(i | x)
+            table = parse_attacks(plan.group("gradient").attacks)
+            assert set(parse_attacks(plan.intensities.attacks)) <= set(table)
 
 
 def test_cells_take_attacks_together_image_by_image() -> None:
@@ -60,6 +67,25 @@ def test_ablations_are_compared_image_by_image() -> None:
     assert "+30.0 [" in said[1]
     table = differences_table(2, {"singleIM": [single, single], "IM": [plain, plain]})
     assert table.measured["L2:DDN", "singleIM to IM"].values == (30.0,)
+
+
+class _Leaning(nn.Module):
+    """Two logits, `gap` and a little of the first pixel apart."""
+
+    def __init__(self, gap: float) -> None:
+        super().__init__()
+        self.gap = gap
+
+    def forward(self, image: Tensor) -> Tensor:
+        first = image[:, 0, 0, 0]
+        return torch.stack([-first, self.gap + first], 1)
+
+
+@pytest.mark.parametrize(("gap", "percent"), [(10.0, 0.0), (99.0, 0.0), (106.0, 75.0)])
+def test_images_without_gradient_are_those_beyond_the_smallest_float(gap: float, percent: float) -> None:
+    labels = torch.tensor([1, 1, 1, 0])
+    test = ImageSet(name="plain", images=torch.rand(4, 1, 2, 2), labels=labels, num_classes=2)
+    assert without_gradient(_Leaning(gap), test) == percent
 
 
 @pytest.mark.long

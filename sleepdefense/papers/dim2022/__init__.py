@@ -1,6 +1,7 @@
 """Tables and figures of Yang et al., "Denoised Internal Models"."""
 
 from sleepdefense.papers.dim2022.figure import figure_3
+from sleepdefense.papers.dim2022.logits import attacked_logits
 from sleepdefense.papers.dim2022.sleeping import asleep
 from sleepdefense.papers.dim2022.tables import table_1, table_2, table_3, table_4
 from sleepdefense.papers.recipe import Recipe
@@ -15,7 +16,7 @@ RECIPES: tuple[Recipe, ...] = (
         title="Important attacks on DIM and what it is compared with, and attacks the paper did not run",
         datasets=_DATASETS,
         cook=table_1,
-        parts={"sleep": asleep},
+        parts={"sleep": asleep, "logits": attacked_logits},
     ),
     Recipe(
         paper="dim2022",

@@ -11,7 +11,7 @@ from sleepdefense.attacks.parse import parse_attack
 from sleepdefense.evaluation import RobustnessTable
 from sleepdefense.evaluation.metrics import median_distance, within
 from sleepdefense.evaluation.results import CLEAN
-from sleepdefense.papers.side_by_side import Measured
+from sleepdefense.papers.side_by_side import Measured, SideBySide
 
 NORMS = ("L2", "Linf", "L0", "L1")
 
@@ -128,3 +128,18 @@ def _worse(one: Fallen, other: Fallen) -> Fallen:
         epsilon=one.epsilon,
         status="; ".join(dict.fromkeys(status for status in (one.status, other.status) if status)),
     )
+
+
+def agreement(table: SideBySide) -> tuple[str, ...]:
+    """Say, for each column, how many printed numbers lie inside the measured intervals."""
+    sentences = []
+    for column in table.columns:
+        attacks = [row for row in table.rows if row.partition(":")[2] not in ("all", "median", "minimal", "")]
+        verdicts = [verdict for row in attacks if (verdict := table.verdict(row, column))]
+        if verdicts:
+            counts = {word: verdicts.count(word) for word in ("inside", "above", "below")}
+            sentences.append(
+                f"{column}: of {len(verdicts)} printed accuracies {counts['inside']} lie inside the measured "
+                f"interval, {counts['above']} above it, {counts['below']} below it."
+            )
+    return tuple(sentences)

@@ -93,7 +93,8 @@ class Plan:
         columns: Systems of Tables 1 and 3 that are run.
         groups: Attacks of the paper.
         stronger: Attacks through the stand-ins.
-        saturated: The paper's gradient attacks on DIM with intensities as logits.
+        intensities: The paper's gradient attacks, on DIM with intensities as logits.
+        intensity_factors: What these are multiplied by, one experiment each.
         latents: Test images of Figure 3.
         ablation: How long those of Tables 2 and 4 learn, all of them alike; None: as usual.
         ablation_columns: Systems of these tables that are run.
@@ -120,7 +121,8 @@ class Plan:
     columns: tuple[str, ...] = ("CNN", "biCNN", "Madry", "biABS", "ABS", "biDIM", "DIM")
     groups: tuple[Group, ...] = ()
     stronger: tuple[Group, ...] = ()
-    saturated: Group | None = None
+    intensities: Group | None = None
+    intensity_factors: tuple[float, ...] = (1.0, 1.35, 2.0)
     latents: int = 1000
     ablation: Schedule | None = None
     ablation_columns: tuple[str, ...] = ("CNN", *ABLATED, "biDIM")
@@ -131,6 +133,10 @@ class Plan:
     asleep_adaptive: Group = field(
         default_factory=lambda: Group(name="sleep-adaptive", attacks="Linf:PGD", images=1000)
     )
+
+    def group(self, name: str) -> Group:
+        """Return the attacks of the paper that are run under a name."""
+        return next(each for each in self.groups if each.name == name)
 
 
 _PLAIN = ("CNN", "biCNN", "Madry", "biDIM", "DIM", "singleIM", "IM", "Dn-singleIM")
@@ -156,7 +162,7 @@ PLANS: Mapping[str, Plan] = {
             Group(name="noise", attacks="L2:AdditiveGaussianNoise,L1:Inversion", images=10),
         ),
         stronger=(Group(name="stronger", attacks="Linf:PGD(steps=3)", images=5, systems=("biDIM", "DIM")),),
-        saturated=Group(name="saturated", attacks="L2:FGM,Linf:FGSM", images=10),
+        intensities=Group(name="intensities", attacks="L2:FGM,Linf:FGSM", images=10),
         latents=60,
         sleep_images=64,
         sleep_judges=100,
@@ -181,7 +187,7 @@ PLANS: Mapping[str, Plan] = {
             Group(name="boundary", attacks=BOUNDARY, images=50, systems=_MAIN),
         ),
         stronger=(Group(name="stronger", attacks=STRONGER, images=200, systems=_MAIN),),
-        saturated=Group(name="saturated", attacks=SATURATING, images=500),
+        intensities=Group(name="intensities", attacks=SATURATING, images=500),
         ablation=Schedule(images=20_000, epochs=3, batch_size=32),
         ablation_columns=ABLATED,
         ablation_groups=(
@@ -202,7 +208,7 @@ PLANS: Mapping[str, Plan] = {
             Group(name="boundary", attacks=BOUNDARY, images=1000),
         ),
         stronger=(Group(name="stronger", attacks=STRONGER, images=1000),),
-        saturated=Group(name="saturated", attacks=SATURATING, images=1000),
+        intensities=Group(name="intensities", attacks=SATURATING, images=1000),
         latents=10000,
     ),
 }

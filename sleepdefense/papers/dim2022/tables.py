@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torch import nn
-
-from sleepdefense.evaluation import RobustnessTable, evaluate_systems
+from sleepdefense.evaluation import RobustnessTable
 from sleepdefense.evaluation.results import CLEAN
 from sleepdefense.evaluation.surfaces import WHITE_BOX
-from sleepdefense.models.dim import DIM
-from sleepdefense.models.dim_proxies import Unnormalised
 from sleepdefense.papers.dim2022.ablation import differences_table, ordering
-from sleepdefense.papers.dim2022.cells import NORMS, Fallen, cells_of, fallen_by_attack
+from sleepdefense.papers.dim2022.cells import NORMS, Fallen, agreement, cells_of, fallen_by_attack
+from sleepdefense.papers.dim2022.groups import evaluate_group
+from sleepdefense.papers.dim2022.logits import attacked_logits
 from sleepdefense.papers.dim2022.scales import STRONGER, Group, Schedule
 from sleepdefense.papers.dim2022.sleeping import asleep
-from sleepdefense.papers.dim2022.systems import BINARY, build_system, data_of, plan_of
+from sleepdefense.papers.dim2022.systems import BINARY, build_system, plan_of
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import PrintedCell, printed_column
 from sleepdefense.papers.recipe import Job
@@ -44,7 +42,6 @@ ABLATIONS = (2, 4)
 """Tables of networks that differ in one part each."""
 
 _PAPER = "dim2022"
-_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +58,11 @@ def table_1(job: Job) -> Outcome:
     measured = _measure(job, plan.columns, plan.groups, stronger=plan.stronger)
     table = _side_by_side(job, 1, plan_of(job).columns, IMPORTANT, measured.fallen)
     slept = asleep(job)
-    tables = (table, _stronger_table(job, measured), *_saturated_table(job, measured), *slept.tables)
-    return Outcome(tables=tables, findings=(*_headline(measured), *_agreement(table), *slept.findings))
+    logits = attacked_logits(job)
+    return Outcome(
+        tables=(table, _stronger_table(job, measured), *logits.tables, *slept.tables),
+        findings=(*_headline(measured), *agreement(table), *logits.findings, *slept.findings),
+    )
 
 
 def table_2(job: Job) -> Outcome:
@@ -70,14 +70,14 @@ def table_2(job: Job) -> Outcome:
     measured = _measure_ablations(job)
     table = _side_by_side(job, 2, tuple(measured.fallen), IMPORTANT, measured.fallen)
     tables = (table, differences_table(2, measured.fallen))
-    return Outcome(tables=tables, findings=(*ordering(measured.fallen), *_agreement(table)))
+    return Outcome(tables=tables, findings=(*ordering(measured.fallen), *agreement(table)))
 
 
 def table_3(job: Job) -> Outcome:
     """Compare with other defences, by all attacks."""
     measured = _measure(job, plan_of(job).columns, plan_of(job).groups)
     table = _side_by_side(job, 3, plan_of(job).columns, _attacks(), measured.fallen)
-    return Outcome(tables=(table,), findings=_agreement(table))
+    return Outcome(tables=(table,), findings=agreement(table))
 
 
 def table_4(job: Job) -> Outcome:
@@ -85,7 +85,7 @@ def table_4(job: Job) -> Outcome:
     measured = _measure_ablations(job)
     table = _side_by_side(job, 4, tuple(measured.fallen), _attacks(), measured.fallen)
     tables = (table, differences_table(4, measured.fallen))
-    return Outcome(tables=tables, findings=(*ordering(measured.fallen), *_agreement(table)))
+    return Outcome(tables=tables, findings=(*ordering(measured.fallen), *agreement(table)))
 
 
 def _measure_ablations(job: Job) -> _Measurement:
@@ -114,12 +114,12 @@ def _measure(
         for (column, seed), model in systems.items():
             if group.systems is None or column in group.systems:
                 seen = model if column in BINARY else SeenAs(model, WHITE_BOX, model)
-                found[column, seed].append(_evaluate(job, group, column, seen, seed))
+                found[column, seed].append(evaluate_group(job, group, column, seen, seed))
     strong: dict[tuple[str, int], list[RobustnessTable]] = {key: [] for key in systems}
     for group in stronger:
         for (column, seed), model in systems.items():
             if group.systems is None or column in group.systems:
-                strong[column, seed].append(_evaluate(job, group, column, model, seed))
+                strong[column, seed].append(evaluate_group(job, group, column, model, seed))
     return _Measurement(fallen=_by_column(job, columns, found), stronger=_by_column(job, columns, strong))
 
 
@@ -130,25 +130,6 @@ def _by_column(
         column: tuple(fallen_by_attack(tables[column, seed], column) for seed in job.seeds)
         for column in columns
     }
-
-
-def _evaluate(job: Job, group: Group, column: str, model: nn.Module, seed: int) -> RobustnessTable:
-    _, test = data_of(job)
-    return evaluate_systems(
-        {column: model},
-        test.take(min(group.images, len(test))),
-        group.attacks,
-        seed=seed,
-        batch_size=_BATCH,
-        checks=False,
-        resume=job.folder / f"{_file_name(column)}-{seed}-{group.name}.h5",
-        note=plan_of(job).name,
-        progress=job.context.progress,
-    )
-
-
-def _file_name(column: str) -> str:
-    return "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in column)
 
 
 def _attacks() -> tuple[str, ...]:
@@ -225,37 +206,6 @@ def _stronger_table(job: Job, measured: _Measurement) -> SideBySide:
     )
 
 
-def _saturated_table(job: Job, measured: _Measurement) -> tuple[SideBySide, ...]:
-    """Attack DIM through the cross-entropy of intensities that are not normalised."""
-    group = plan_of(job).saturated
-    if group is None or "DIM" not in measured.fallen:
-        return ()
-    name = "||F||_1 as logits"
-    fallen = []
-    for seed in job.seeds:
-        model = build_system(job, "DIM", seed=seed)
-        assert isinstance(model, DIM)
-        fallen.append(fallen_by_attack([_evaluate(job, group, name, Unnormalised(model), seed)], name))
-    rows = (CLEAN, *group.attacks.split(","))
-    as_usual = "P(i | x) as logits"
-    cells = {(row, name): cell for row, cell in cells_of(fallen, rows).items()}
-    cells |= {(row, as_usual): cell for row, cell in cells_of(measured.fallen["DIM"], rows).items()}
-    known = printed_column(f"{_PAPER}:DIM").cells if job.dataset == "mnist" else {}
-    return (
-        SideBySide(
-            name="table1-saturated",
-            title="The same attacks on the same DIM, with and without Eq. 3's denominator in the logits that "
-            f"are attacked; predictions are equal: accuracy in percent on '{job.dataset}', "
-            f"{plan_of(job).name}",
-            rows=rows,
-            columns=(as_usual, name),
-            printed={(row, side): known[row] for row in rows if row in known for side in (as_usual, name)},
-            measured=cells,
-            corner="attack",
-        ),
-    )
-
-
 def _headline(measured: _Measurement) -> tuple[str, ...]:
     """Say what is left of each network under everything that was run, norm by norm."""
     sentences = []
@@ -271,19 +221,4 @@ def _headline(measured: _Measurement) -> tuple[str, ...]:
         ]
         if parts:
             sentences.append(f"What is left of {column} under the stronger attacks: {', '.join(parts)}.")
-    return tuple(sentences)
-
-
-def _agreement(table: SideBySide) -> tuple[str, ...]:
-    """Say, for each column, how many printed numbers lie inside the measured intervals."""
-    sentences = []
-    for column in table.columns:
-        attacks = [row for row in table.rows if row.partition(":")[2] not in ("all", "median", "minimal", "")]
-        verdicts = [verdict for row in attacks if (verdict := table.verdict(row, column))]
-        if verdicts:
-            counts = {word: verdicts.count(word) for word in ("inside", "above", "below")}
-            sentences.append(
-                f"{column}: of {len(verdicts)} printed accuracies {counts['inside']} lie inside the measured "
-                f"interval, {counts['above']} above it, {counts['below']} below it."
-            )
     return tuple(sentences)

@@ -46,7 +46,9 @@ class Plan:
         members: Classifiers of an ensemble, >= 2.
         cw_steps: Iterations of the CW attack on test images.
         white_box_images: Test images for CW through a purifier, the first so many.
-        gan_images: Test images that Defense-GAN purifies, and is attacked on in the white-box models.
+        gan_images: Test images that Defense-GAN purifies where it is not attacked itself, the first so many;
+            None all.
+        gan_white_box_images: The same where it is, which takes three times as long.
         batch_size: Images attacked at once.
         asked: Test images that substitutes begin with.
         substitute: How they are trained.
@@ -69,7 +71,8 @@ class Plan:
     members: int = 3
     cw_steps: int = 100
     white_box_images: int = 200
-    gan_images: int = 200
+    gan_images: int | None = None
+    gan_white_box_images: int = 200
     batch_size: int = 250
     asked: int = 150
     substitute: SubstituteConfig = field(default_factory=SubstituteConfig)
@@ -131,7 +134,7 @@ _SMOKE = Plan(
     members=2,
     cw_steps=5,
     white_box_images=10,
-    gan_images=10,
+    gan_white_box_images=10,
     batch_size=40,
     asked=30,
     substitute=SubstituteConfig(rounds=2, epochs=2, batch_size=16),
@@ -163,7 +166,6 @@ _CPU = Plan(
         learning_rate=5e-4,
     ),
     white_box_images=100,
-    gan_images=200,
     words="10,000 training images; classifiers and purifiers of a quarter of the width; E2E fine-tunes both "
     "for one epoch on 2,000 images; Defense-GAN of a quarter of the width, 15 epochs, L = 60, R = 4",
 )
@@ -187,6 +189,7 @@ _PAPER = Plan(
     members=5,
     white_box_images=1_000,
     gan_images=1_000,
+    gan_white_box_images=1_000,
     words="networks, attacks and epochs as in the paper and the code of its predecessors",
 )
 

@@ -144,11 +144,12 @@ def _attack_gan(
     job: Job, plan: Plan, pantry: Pantry, target: Target, gan: nn.Module, seed: int, found: Found
 ) -> None:
     """Attack the classifier behind Defense-GAN, alone and through the search for the latent."""
-    few = pantry.test.take(plan.gan_images)
+    test = pantry.test if plan.gan_images is None else pantry.test.take(plan.gan_images)
     whole = Purified(gan, target.classifier)
     systems = {GAN: Attacked(whole, OBLIVIOUS, target.classifier)}
     path = target.folder / "gan-oblivious.h5"
-    found.oblivious.add_(target.name, *judge(job, plan, systems, few, path, seed=seed, attacks=ATTACK_NAMES))
+    found.oblivious.add_(target.name, *judge(job, plan, systems, test, path, seed=seed, attacks=ATTACK_NAMES))
+    few = pantry.test.take(plan.gan_white_box_images)
     through = {
         GAN: Attacked(whole, WHITE_BOX),
         GAN_IDENTITY: Attacked(whole, ADAPTIVE, Purified(BPDA(gan, "identity"), target.classifier)),
@@ -214,7 +215,7 @@ def white_box_table(job: Job, plan: Plan, scores: Scores) -> SideBySide:
     return SideBySide(
         name="table4-white-box",
         title=f"Accuracy in % under the same attacks through purifier and classifier ({WHITE_BOX}), "
-        f"CW on the first {plan.white_box_images} images, Defense-GAN on {plan.gan_images}, "
+        f"CW on the first {plan.white_box_images} images, Defense-GAN on {plan.gan_white_box_images}, "
         f"{scale_words(job, plan)}",
         rows=tuple(cells),
         columns=columns,

@@ -1,0 +1,87 @@
+"""An experiment on DIM's logits: at which scale of them do the paper's gradient attacks find what it prints?
+
+Eq. 3 divides the intensities ||F_i(D(x))||_1 by one number for all classes. That changes no prediction, and
+whatever perturbation fools DIM with it fools it without. But the cross-entropy of intensities that lie tens
+apart is another matter: from a gap of 104 on, exp(-gap) is zero in float32, and there is nothing to climb.
+"""
+
+from torch import nn
+
+from sleepdefense.attacks.gradient import loss_gradient
+from sleepdefense.data import ImageSet
+from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.evaluation.surfaces import WHITE_BOX
+from sleepdefense.models.dim import DIM
+from sleepdefense.models.dim_proxies import Unnormalised
+from sleepdefense.papers.dim2022.cells import agreement, cells_of, fallen_by_attack
+from sleepdefense.papers.dim2022.groups import evaluate_group
+from sleepdefense.papers.dim2022.scales import Group, Plan
+from sleepdefense.papers.dim2022.systems import build_system, data_of, plan_of
+from sleepdefense.papers.outcome import Outcome
+from sleepdefense.papers.printed import printed_column
+from sleepdefense.papers.recipe import Job
+from sleepdefense.papers.side_by_side import Measured, SideBySide
+from sleepdefense.pipeline.evaluating import SeenAs
+
+USUAL = "P(i | x)"
+WITHOUT = "without gradient"
+
+
+def attacked_logits(job: Job) -> Outcome:
+    """Attack DIM through the cross-entropy of P(i | x), and of intensities at several scales."""
+    plan = plan_of(job)
+    if plan.intensities is None:
+        return Outcome()
+    rows = (CLEAN, *plan.intensities.attacks.split(","))
+    columns = (USUAL, *(name_of(factor) for factor in plan.intensity_factors))
+    measured: dict[tuple[str, str], Measured] = {}
+    for column, factor in zip(columns, (None, *plan.intensity_factors), strict=True):
+        fallen, without = [], []
+        for seed in job.seeds:
+            model = build_system(job, "DIM", seed=seed)
+            assert isinstance(model, DIM)
+            group, seen = _attacked(plan, model, factor)
+            table = evaluate_group(job, group, "DIM" if factor is None else column, seen, seed)
+            fallen.append(fallen_by_attack([table], "DIM" if factor is None else column))
+            without.append(without_gradient(seen, data_of(job)[1].take(plan.intensities.images)))
+        measured |= {(row, column): cell for row, cell in cells_of(fallen, rows).items()}
+        measured[WITHOUT, column] = Measured(values=tuple(without), n=plan.intensities.images)
+    known = printed_column("dim2022:DIM").cells if job.dataset == "mnist" else {}
+    side_by_side = SideBySide(
+        name="table1-logits",
+        title="The paper's gradient attacks on the same DIM by the cross-entropy of several logits, which "
+        f"all give the same predictions: accuracy in percent on '{job.dataset}', {plan.name}; last row: images "
+        "that are classified right and whose cross-entropy has a gradient of nothing but zeros in float32",
+        rows=(*rows, WITHOUT),
+        columns=columns,
+        printed={(row, column): known[row] for row in rows if row in known for column in columns},
+        measured=measured,
+        corner="attack",
+    )
+    said = [f"With other logits, {sentence}" for sentence in agreement(side_by_side)]
+    return Outcome(tables=(side_by_side,), findings=tuple(said))
+
+
+def name_of(factor: float) -> str:
+    """Return how a table calls intensities at a scale.
+
+    >>> name_of(1.0), name_of(1.35)
+    ('||F||_1', '1.35 ||F||_1')
+    """
+    return "||F||_1" if factor == 1 else f"{factor:g} ||F||_1"
+
+
+def without_gradient(model: nn.Module, test: ImageSet) -> float:
+    """Return the percentage of images that are classified right and leave the cross-entropy no gradient."""
+    model.eval()
+    zero = (loss_gradient(model, test.images, test.labels) == 0).flatten(1).all(1)
+    right = model(test.images).argmax(1) == test.labels
+    return 100 * float((zero & right).double().mean())
+
+
+def _attacked(plan: Plan, model: DIM, factor: float | None) -> tuple[Group, nn.Module]:
+    """Return what is attacked, and how; P(i | x) with the gradient attacks of the table itself."""
+    assert plan.intensities is not None
+    if factor is None:
+        return plan.group("gradient"), SeenAs(model, WHITE_BOX, model)
+    return plan.intensities, Unnormalised(model, factor)
