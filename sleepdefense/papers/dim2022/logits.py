@@ -50,7 +50,7 @@ def attacked_logits(job: Job) -> Outcome:
     side_by_side = SideBySide(
         name="table1-logits",
         title="The paper's gradient attacks on the same DIM by the cross-entropy of several logits, which "
-        f"all give the same predictions: accuracy in percent on '{job.dataset}', {plan.name}; last row: images "
+        f"all give the same classes: accuracy in percent on '{job.dataset}', {plan.name}; last row: images "
         "that are classified right and whose cross-entropy has a gradient of nothing but zeros in float32",
         rows=(*rows, WITHOUT),
         columns=columns,
