@@ -1,9 +1,8 @@
 """From a checkpoint to a robustness table."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from sleepdefense.checkpoint import load_checkpoint
 from sleepdefense.conversion.saving import network_from_checkpoint
@@ -12,6 +11,7 @@ from sleepdefense.errors import ConfigError
 from sleepdefense.evaluation import RobustnessTable, evaluate, results_so_far
 from sleepdefense.evaluation.estimate import Estimate, estimate_costs
 from sleepdefense.evaluation.runner import AbstractRunner
+from sleepdefense.evaluation.seen_as import SeenAs
 from sleepdefense.evaluation.spiking_system import SpikingSystem
 from sleepdefense.evaluation.systems import make_system
 from sleepdefense.models import AbstractPurifier, Binarised, Purified, awake_from_file
@@ -22,31 +22,6 @@ from sleepdefense.spiking import SpikingNetwork
 ALL_MODELS = "all"
 SPIKING_STEPS = 64
 """Steps of a spiking network that is evaluated."""
-
-
-class SeenAs(nn.Module):
-    """A system whose attacks are limited to one threat model.
-
-    Args:
-        system: What is judged.
-        threat_model: The only one that is left.
-        surface: What the gradient goes through there.
-    """
-
-    def __init__(self, system: nn.Module, threat_model: str, surface: nn.Module) -> None:
-        super().__init__()
-        self.system = system
-        self.threat_model = threat_model
-        self.surface = surface
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return the logits of the system, (batch, class)."""
-        logits: Tensor = self.system(image)
-        return logits
-
-    def attack_surfaces(self) -> Mapping[str, nn.Module]:
-        """Return the one surface."""
-        return {self.threat_model: self.surface}
 
 
 def system_from_files(

@@ -10,6 +10,7 @@ from torch import nn
 from sleepdefense.attacks.gradient import loss_gradient
 from sleepdefense.data import ImageSet
 from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.evaluation.seen_as import SeenAs
 from sleepdefense.evaluation.surfaces import WHITE_BOX
 from sleepdefense.models.dim import DIM
 from sleepdefense.models.dim_proxies import Unnormalised
@@ -21,7 +22,6 @@ from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import printed_column
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.side_by_side import Measured, SideBySide
-from sleepdefense.pipeline.evaluating import SeenAs
 
 USUAL = "P(i | x)"
 WITHOUT = "without gradient"
@@ -83,5 +83,5 @@ def _attacked(plan: Plan, model: DIM, factor: float | None) -> tuple[Group, nn.M
     """Return what is attacked, and how; P(i | x) with the gradient attacks of the table itself."""
     assert plan.intensities is not None
     if factor is None:
-        return plan.group("gradient"), SeenAs(model, WHITE_BOX, model)
+        return plan.group("gradient"), SeenAs(model, WHITE_BOX)
     return plan.intensities, Unnormalised(model, factor)

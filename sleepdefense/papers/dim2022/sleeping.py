@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from sleepdefense.evaluation.seen_as import SeenAs
 from sleepdefense.evaluation.surfaces import ADAPTIVE, WHITE_BOX, find_surfaces
 from sleepdefense.papers.dim2022.scales import Group
 from sleepdefense.papers.dim2022.systems import build_system, data_of, network_file, plan_of
@@ -17,7 +18,6 @@ from sleepdefense.papers.sleep_table import (
     sleep_side_by_side,
     sleep_trial,
 )
-from sleepdefense.pipeline.evaluating import SeenAs
 
 _BATCH = 100
 
@@ -63,7 +63,7 @@ def _trial(job: Job, group: Group, seen: Callable[[nn.Module], nn.Module], seed:
 
 
 def _white_box(model: nn.Module) -> nn.Module:
-    return SeenAs(model, WHITE_BOX, model)
+    return SeenAs(model, WHITE_BOX)
 
 
 def _adaptive(model: nn.Module) -> nn.Module:

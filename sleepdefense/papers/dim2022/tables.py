@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sleepdefense.evaluation import RobustnessTable
 from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.evaluation.seen_as import SeenAs
 from sleepdefense.evaluation.surfaces import WHITE_BOX
 from sleepdefense.papers.dim2022.ablation import differences_table, ordering
 from sleepdefense.papers.dim2022.cells import NORMS, Fallen, agreement, cells_of, fallen_by_attack
@@ -17,7 +18,6 @@ from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import PrintedCell, printed_column
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.side_by_side import Measured, SideBySide
-from sleepdefense.pipeline.evaluating import SeenAs
 
 IMPORTANT = (
     "L2:DDN",
@@ -113,7 +113,7 @@ def _measure(
     for group in groups:
         for (column, seed), model in systems.items():
             if group.systems is None or column in group.systems:
-                seen = model if column in BINARY else SeenAs(model, WHITE_BOX, model)
+                seen = model if column in BINARY else SeenAs(model, WHITE_BOX)
                 found[column, seed].append(evaluate_group(job, group, column, seen, seed))
     strong: dict[tuple[str, int], list[RobustnessTable]] = {key: [] for key in systems}
     for group in stronger:

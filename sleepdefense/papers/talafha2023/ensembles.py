@@ -6,6 +6,7 @@ from torch import nn
 
 from sleepdefense.attacks import parse_attacks
 from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.evaluation.seen_as import SeenAs
 from sleepdefense.evaluation.systems import OBLIVIOUS, WHITE_BOX
 from sleepdefense.models import Purified
 from sleepdefense.models.ensemble import Ensemble
@@ -15,7 +16,6 @@ from sleepdefense.papers.side_by_side import Measured, SideBySide
 from sleepdefense.papers.talafha2023.judging import judge
 from sleepdefense.papers.talafha2023.networks import Pantry, Target, sleep_of, train_classifier_of
 from sleepdefense.papers.talafha2023.plan import ATTACK_NAMES, TARGETS, Plan
-from sleepdefense.papers.talafha2023.systems import Attacked
 from sleepdefense.pipeline import train_step
 
 ONE = "Our model"
@@ -48,7 +48,7 @@ def measure_ensembles_(
     for threat_model, cells in scores.found.items():
         surface = target.classifier if threat_model == OBLIVIOUS else None
         attacks = [name for name in ATTACK_NAMES if threat_model == OBLIVIOUS or name != "CW"]
-        seen = {name: Attacked(system, threat_model, surface) for name, system in systems.items()}
+        seen = {name: SeenAs(system, threat_model, surface) for name, system in systems.items()}
         path = target.folder / f"ensembles-{threat_model}.h5"
         cells.add_(target.name, *judge(job, plan, seen, pantry.test, path, seed=seed, attacks=attacks))
 

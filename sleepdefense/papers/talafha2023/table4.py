@@ -7,6 +7,7 @@ from torch import nn
 
 from sleepdefense.attacks import BPDA
 from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.evaluation.seen_as import SeenAs
 from sleepdefense.evaluation.surfaces import ADAPTIVE
 from sleepdefense.evaluation.systems import OBLIVIOUS, WHITE_BOX
 from sleepdefense.models import Purified
@@ -31,7 +32,6 @@ from sleepdefense.papers.talafha2023.networks import (
     make_target,
 )
 from sleepdefense.papers.talafha2023.plan import ATTACK_NAMES, TARGETS, Plan, plan_for
-from sleepdefense.papers.talafha2023.systems import Attacked
 
 COLUMNS = ("No attack", "No defense", "Our model", "Our model (E2E)", "Defense-VAE", "Defense-GAN")
 DATASETS = ("mnist", "fashion-mnist", "celeba", "digits")
@@ -98,7 +98,7 @@ def systems_of(
         surface: What the gradient goes through; None: each system itself.
     """
     return {
-        name: Attacked(system, threat_model, surface)
+        name: SeenAs(system, threat_model, surface)
         for name, system in {
             **_named("Defense-VAE", "Our model", target.purified),
             **_named("E2E before sleep", "Our model (E2E)", target.joint),
@@ -121,7 +121,7 @@ def _attack_classifier(
 ) -> None:
     """Attack the classifier alone, and show the images to every system."""
     systems = {
-        "No defense": Attacked(target.classifier, OBLIVIOUS),
+        "No defense": SeenAs(target.classifier, OBLIVIOUS),
         **systems_of(target, threat_model=OBLIVIOUS, surface=target.classifier),
     }
     path = target.folder / "oblivious.h5"
@@ -146,13 +146,13 @@ def _attack_gan(
     """Attack the classifier behind Defense-GAN, alone and through the search for the latent."""
     test = pantry.test if plan.gan_images is None else pantry.test.take(plan.gan_images)
     whole = Purified(gan, target.classifier)
-    systems = {GAN: Attacked(whole, OBLIVIOUS, target.classifier)}
+    systems = {GAN: SeenAs(whole, OBLIVIOUS, target.classifier)}
     path = target.folder / "gan-oblivious.h5"
     found.oblivious.add_(target.name, *judge(job, plan, systems, test, path, seed=seed, attacks=ATTACK_NAMES))
     few = pantry.test.take(plan.gan_white_box_images)
     through = {
-        GAN: Attacked(whole, WHITE_BOX),
-        GAN_IDENTITY: Attacked(whole, ADAPTIVE, Purified(BPDA(gan, "identity"), target.classifier)),
+        GAN: SeenAs(whole, WHITE_BOX),
+        GAN_IDENTITY: SeenAs(whole, ADAPTIVE, Purified(BPDA(gan, "identity"), target.classifier)),
     }
     attacks = [name for name in ATTACK_NAMES if name != "CW"]  # which would search a hundred times
     path = target.folder / "gan-white-box.h5"

@@ -10,6 +10,7 @@ from sleepdefense.data.attributes import attribute_accuracy
 from sleepdefense.data.catalogue import find_dataset
 from sleepdefense.evaluation import RobustnessTable
 from sleepdefense.evaluation.results import CLEAN
+from sleepdefense.evaluation.seen_as import SeenAs
 from sleepdefense.evaluation.substitutes import SUBSTITUTE
 from sleepdefense.models import Purified
 from sleepdefense.papers.outcome import Outcome
@@ -21,7 +22,6 @@ from sleepdefense.papers.talafha2023.judging import judge
 from sleepdefense.papers.talafha2023.networks import Pantry, Target, load_pantry, make_gan, make_target
 from sleepdefense.papers.talafha2023.plan import TARGETS, Plan, plan_for
 from sleepdefense.papers.talafha2023.substitute_step import substitute_step
-from sleepdefense.papers.talafha2023.systems import Attacked
 from sleepdefense.papers.talafha2023.table4 import (
     AVERAGE,
     COLUMNS,
@@ -84,7 +84,7 @@ def cook(job: Job) -> Outcome:
             for substitute in SUBSTITUTES:
                 network = make_substitute(job, plan, pantry, target, substitute, seed)
                 ready.append((seed, target, substitute, network))
-                alone = Attacked(target.classifier, SUBSTITUTE, network)
+                alone = SeenAs(target.classifier, SUBSTITUTE, network)
                 defended = systems_of(target, threat_model=SUBSTITUTE, surface=network)
                 attack({"No defense": alone, **defended}, "black-box", None)
     gans = {seed: make_gan(job, plan, pantry, seed) for seed in job.seeds}  # last: it takes longest
@@ -93,7 +93,7 @@ def cook(job: Job) -> Outcome:
         gan = gans[seed]
         if gan is not None:
             ready.append(each)
-            system = Attacked(Purified(gan, target.classifier), SUBSTITUTE, network)
+            system = SeenAs(Purified(gan, target.classifier), SUBSTITUTE, network)
             attack({GAN: system}, "gan-black-box", plan.gan_images)
     tables = [_table(job, plan, scores)]
     attributes = find_dataset(job.dataset).attributes

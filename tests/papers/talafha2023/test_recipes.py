@@ -19,7 +19,6 @@ from sleepdefense.papers.recipe import SCALES
 from sleepdefense.papers.scores import Score, Scores
 from sleepdefense.papers.talafha2023.figures import rows_png
 from sleepdefense.papers.talafha2023.plan import plan_for, training_attacks
-from sleepdefense.papers.talafha2023.systems import Attacked
 from sleepdefense.papers.talafha2023.table4 import COLUMNS, oblivious_table
 from sleepdefense.pipeline import Context
 
@@ -74,14 +73,6 @@ def test_seeds_are_joined_cell_by_cell() -> None:
     score = Score((first,)).joined(Score((second,)))
     assert score.measured.values == (50.0, 100.0)
     assert score.pooled.tolist() == [True, False, True, True]
-
-
-def test_a_system_is_attacked_in_one_way() -> None:
-    judged, surface = torch.nn.Flatten(), torch.nn.Flatten()
-    assert Attacked(judged, "white-box").attack_surfaces() == {"white-box": judged}
-    seen = Attacked(judged, "oblivious", surface)
-    assert seen.attack_surfaces() == {"oblivious": surface}
-    assert seen(torch.ones(2, 1, 1, 3)).shape == (2, 3)
 
 
 def test_equal_rows_of_images_give_equal_pictures() -> None:
