@@ -158,7 +158,18 @@ def command(
         _show(table, column, page=page, layout=layout, as_json=as_json)
         return
     if estimate or out is not None:
-        costs = estimate_step(system, test, attacks, name=checkpoint.stem)
+        costs = estimate_step(
+            system,
+            test,
+            attacks,
+            name=checkpoint.stem,
+            out=out,
+            batch_size=batch_size,
+            seed=seed,
+            cascade=cascade,
+            checks=checks,
+            resume=resume,
+        )
         if estimate:
             _print_costs(costs, as_json=as_json)
             return
@@ -237,9 +248,10 @@ def _announce(costs: Any, *, cascade: bool) -> None:
         return
     dear = max(costs, key=lambda cost: cost.seconds)
     limit = "at most about" if cascade else "about"
+    what = "What is left" if any(cost.is_measured for cost in costs) else "This"
     click.echo(
-        f"This takes {limit} {duration(total)}, {duration(dear.seconds)} of them for {dear.attack}; what is "
-        "finished is kept.",
+        f"{what} takes {limit} {duration(total)}, {duration(dear.seconds)} of them for {dear.attack}; "
+        "what is finished is kept.",
         err=True,
     )
 
@@ -255,7 +267,11 @@ def _print_costs(costs: Any, *, as_json: bool) -> None:
         return
     print_table(
         [
-            {"attack": cost.attack, "time": duration(cost.seconds), "for": "; ".join(cost.rows)}
+            {
+                "attack": cost.attack,
+                "time": duration(cost.seconds) if cost.seconds else "finished",
+                "for": "; ".join(cost.rows),
+            }
             for cost in costs
         ]
     )

@@ -1,19 +1,23 @@
-"""How long an evaluation will take, before it begins."""
+"""How long an evaluation will take, before it begins or goes on."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from sleepdefense.attacks.any_of import AnyOf
 from sleepdefense.attacks.catalogue import AttackSpec
 from sleepdefense.attacks.gradient import evaluation_mode, loss_gradient
-from sleepdefense.attacks.parse import parse_attacks
 from sleepdefense.data.image_set import ImageSet
 from sleepdefense.evaluation.cells import FAILURES
-from sleepdefense.evaluation.plan import plan_work
-from sleepdefense.evaluation.systems import Model, device_of, make_system
+from sleepdefense.evaluation.checks.config import CheckConfig
+from sleepdefense.evaluation.files import parts_folder
+from sleepdefense.evaluation.preparing import prepare
+from sleepdefense.evaluation.record import Record
+from sleepdefense.evaluation.schedule import kept_records
+from sleepdefense.evaluation.systems import Model, check_resumable, device_of
 
 NUM_TIMED = 32
 REPEATS = 3
@@ -40,45 +44,92 @@ class Estimate:
     Attributes:
         attack: Label of the attack.
         rows: Whose rows it fills, "system, threat model".
-        seconds: Of one core, for all images.
+        seconds: Of one core, for the images that are left.
+        is_measured: Whether it follows from batches that are finished already.
     """
 
     attack: str
     rows: tuple[str, ...]
     seconds: float
+    is_measured: bool = False
 
 
 def estimate_costs(
-    systems: Mapping[str, Model], data: ImageSet, attacks: str | Sequence[str | AttackSpec]
+    systems: Mapping[str, Model],
+    data: ImageSet,
+    attacks: str | Sequence[str | AttackSpec],
+    *,
+    resume: Path | None = None,
+    seed: int = 0,
+    batch_size: int = 500,
+    cascade: bool = False,
+    checks: bool | CheckConfig = True,
+    pool: ImageSet | None = None,
 ) -> tuple[Estimate, ...]:
-    """Time a few passes through each attacked model, and count how many the attacks need.
+    """Tell what is left to do, from what is finished of an attack, else from a few passes of its model.
 
-    The counts are those of the catalogue, for its usual settings; attacks with fewer steps take less, a
-    cascade, in which later attacks find fewer images standing, much less.
+    An attack some of whose batches are finished in `resume` goes on as these did. For any other a few passes
+    are timed, and those that it needs are counted. The counts are those of the catalogue, for its usual
+    settings; attacks with fewer steps take less, those that stop early too, and in a cascade, where later
+    attacks find fewer images standing, much less.
 
     Args:
-        systems: What will be evaluated, by name.
+        systems: What will be evaluated, by name; this and all else as for `evaluate_systems`.
         data: The images.
         attacks: What will be attacked with.
+        resume: The file that keeps the work; None: nothing is finished.
+        seed: Of the random parts.
+        batch_size: Images attacked at once.
+        cascade: Whether attacks are spared what is down already.
+        checks: The settings of the checks.
+        pool: Images that some attacks start from.
 
     Returns:
         One estimate for each set of attacked images, in the order of the work.
+
+    Raises:
+        EvaluationError: A system cannot be evaluated, or `resume` holds other work.
+        ConfigError: An attack is unknown, no system is given, or a number is out of range.
+        CheckpointError: `resume` is damaged.
     """
-    known = [make_system(name, model) for name, model in systems.items()]
+    ready = prepare(
+        systems,
+        data,
+        attacks,
+        seed=seed,
+        batch_size=batch_size,
+        cascade=cascade,
+        checks=checks,
+        pool=pool,
+    )
+    if resume is not None:
+        check_resumable(ready.systems)
+    is_finished = resume is not None and resume.exists()
+    records: Sequence[Record | None] = [None] * len(ready.work)
+    if resume is not None and not is_finished:
+        folder = parts_folder(resume)
+        records = kept_records(ready.work, data, folder, ready.identity, batch_size=batch_size)
     timed: dict[int, PassCost] = {}
     found = []
-    for piece in plan_work(known, parse_attacks(attacks)):
+    for piece, record in zip(ready.work, records, strict=True):
         if piece.attack is None:
             continue
-        if id(piece.surface) not in timed:
-            timed[id(piece.surface)] = pass_cost(piece.surface, data)
-        cost = timed[id(piece.surface)]
-        each = piece.attack.forward * cost.forward + piece.attack.backward * cost.backward
+        done = 0 if record is None else int(record.done_images.sum())
+        left = 0 if is_finished else len(data) - done
+        each = 0.0
+        if record is not None and done:
+            each = float(record.seconds.sum()) / done
+        elif left:
+            if id(piece.surface) not in timed:
+                timed[id(piece.surface)] = pass_cost(piece.surface, data)
+            cost = timed[id(piece.surface)]
+            each = piece.attack.forward * cost.forward + piece.attack.backward * cost.backward
         found.append(
             Estimate(
                 attack=piece.attack.label,
                 rows=tuple(f"{cell.system.name}, {cell.threat_model}" for cell in piece.cells),
-                seconds=each * len(data),
+                seconds=each * left,
+                is_measured=is_finished or done > 0,
             )
         )
     return tuple(found)

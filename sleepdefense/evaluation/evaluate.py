@@ -12,7 +12,7 @@ from sleepdefense.errors import ConfigError, EvaluationError
 from sleepdefense.evaluation.assembling import assemble
 from sleepdefense.evaluation.checking import after_attacks, before_attacks
 from sleepdefense.evaluation.checks.config import CheckConfig
-from sleepdefense.evaluation.files import load_results, save_results
+from sleepdefense.evaluation.files import load_results, parts_folder, save_results
 from sleepdefense.evaluation.plan import Work
 from sleepdefense.evaluation.preparing import Preparation, prepare
 from sleepdefense.evaluation.record import Record, refuse_other_work
@@ -253,8 +253,3 @@ def _save_timing(resume: Path, work: Sequence[Work], records: Sequence[Record]) 
         for piece, record in zip(work, records, strict=True)
     }
     write_text_atomic(resume.with_suffix(".timing.json"), json.dumps({"seconds": seconds}, indent=1) + "\n")
-
-
-def parts_folder(resume: Path) -> Path:
-    """Return the folder that keeps unfinished work."""
-    return resume.with_name(resume.name + ".parts")

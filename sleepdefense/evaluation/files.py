@@ -88,6 +88,11 @@ def load_results(path: Path | str) -> RobustnessTable:
     )
 
 
+def parts_folder(resume: Path) -> Path:
+    """Return the folder that keeps unfinished work."""
+    return resume.with_name(resume.name + ".parts")
+
+
 def _read_row(fields: dict[str, Any], distance: NDArray[np.float64]) -> RobustnessRow:
     """Rebuild a row from JSON, where what is not a finite number is null."""
     share = fields["accuracy"] if fields["accuracy"] is not None else float("nan")

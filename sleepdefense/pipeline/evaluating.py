@@ -100,9 +100,31 @@ def evaluation_data(data_name: str, *, data_dir: Path | None, limit: int | None)
 
 
 @fixed_arithmetic()
-def estimate_step(system: nn.Module, test: ImageSet, attacks: str, *, name: str) -> tuple[Estimate, ...]:
-    """Tell what an evaluation will cost, by timing a few passes."""
-    return estimate_costs({name: system}, test, attacks)
+def estimate_step(
+    system: nn.Module,
+    test: ImageSet,
+    attacks: str,
+    *,
+    name: str,
+    out: Path | None,
+    batch_size: int,
+    seed: int,
+    cascade: bool,
+    checks: bool,
+    resume: bool,
+) -> tuple[Estimate, ...]:
+    """Tell what is left for `evaluate_step` to do in `out`; see `estimate_costs`."""
+    goes_on = out is not None and (resume or not out.exists())
+    return estimate_costs(
+        {name: system},
+        test,
+        attacks,
+        resume=out if goes_on else None,
+        batch_size=batch_size,
+        seed=seed,
+        cascade=cascade,
+        checks=checks,
+    )
 
 
 @fixed_arithmetic()

@@ -99,6 +99,25 @@ def test_an_evaluation_is_written_as_a_page(
     assert "name its --out" in output
 
 
+def test_an_estimate_is_of_what_is_left(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "r.h5"
+    arguments = ("eval", weights, "--limit", 4, "--attacks", "FGSM", "--no-checks")
+    code, output = call(*arguments, "--out", out, "--estimate", "--json", capsys=capsys)
+    assert code == 0
+    before = json.loads(output)
+    assert before["seconds"] == before["costs"][0]["seconds"] > 0
+    assert not out.exists()
+    assert call(*arguments, "--out", out, capsys=capsys)[0] == 0
+    code, output = call(*arguments, "--out", out, "--estimate", "--resume", capsys=capsys)
+    assert code == 0
+    assert "finished" in output
+    assert "all together: 0 s" in output
+    code, output = call(*arguments, "--out", out, "--estimate", "--json", capsys=capsys)
+    assert json.loads(output)["seconds"] > 0  # it would begin anew
+
+
 def test_an_unknown_pickle_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.net"
     torch.save({}, path, _use_new_zipfile_serialization=False)
