@@ -16,7 +16,6 @@ from sleepdefense.models.dim import DIM
 from sleepdefense.models.dim_proxies import Unnormalised
 from sleepdefense.papers.dim2022.cells import agreement, cells_of, fallen_by_attack
 from sleepdefense.papers.dim2022.groups import evaluate_group
-from sleepdefense.papers.dim2022.scales import Group, Plan
 from sleepdefense.papers.dim2022.systems import build_system, data_of, plan_of
 from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.printed import printed_column
@@ -24,6 +23,9 @@ from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.side_by_side import Measured, SideBySide
 
 USUAL = "P(i | x)"
+SHORT = "L2:DDN, 10 steps"
+"""As in foolbox 3.2.1, which the paper used; later ones take 100."""
+
 WITHOUT = "without gradient"
 
 
@@ -33,28 +35,34 @@ def attacked_logits(job: Job) -> Outcome:
     if plan.intensities is None:
         return Outcome()
     rows = (CLEAN, *plan.intensities.attacks.split(","))
-    columns = (USUAL, *(name_of(factor) for factor in plan.intensity_factors))
+    factors = {USUAL: None, **{name_of(factor): factor for factor in plan.intensity_factors}}
+    test = data_of(job)[1].take(plan.intensities.images)
     measured: dict[tuple[str, str], Measured] = {}
-    for column, factor in zip(columns, (None, *plan.intensity_factors), strict=True):
-        fallen, without = [], []
+    for column, factor in factors.items():
+        fallen, short, without = [], [], []
         for seed in job.seeds:
             model = build_system(job, "DIM", seed=seed)
             assert isinstance(model, DIM)
-            group, seen = _attacked(plan, model, factor)
-            table = evaluate_group(job, group, "DIM" if factor is None else column, seen, seed)
-            fallen.append(fallen_by_attack([table], "DIM" if factor is None else column))
-            without.append(without_gradient(seen, data_of(job)[1].take(plan.intensities.images)))
+            name, seen = (
+                ("DIM", SeenAs(model, WHITE_BOX)) if factor is None else (column, Unnormalised(model, factor))
+            )
+            group = plan.group("gradient") if factor is None else plan.intensities
+            fallen.append(fallen_by_attack([evaluate_group(job, group, name, seen, seed)], name))
+            short.append(fallen_by_attack([evaluate_group(job, plan.short_ddn, name, seen, seed)], name))
+            without.append(without_gradient(seen, test))
         measured |= {(row, column): cell for row, cell in cells_of(fallen, rows).items()}
-        measured[WITHOUT, column] = Measured(values=tuple(without), n=plan.intensities.images)
+        measured[SHORT, column] = cells_of(short, ("L2:DDN",))["L2:DDN"]
+        measured[WITHOUT, column] = Measured(values=tuple(without), n=len(test))
     known = printed_column("dim2022:DIM").cells if job.dataset == "mnist" else {}
+    known = {**known, **({SHORT: known["L2:DDN"]} if "L2:DDN" in known else {})}
     side_by_side = SideBySide(
         name="table1-logits",
         title="The paper's gradient attacks on the same DIM by the cross-entropy of several logits, which "
         f"all give the same classes: accuracy in percent on '{job.dataset}', {plan.name}; last row: images "
         "that are classified right and whose cross-entropy has a gradient of nothing but zeros in float32",
-        rows=(*rows, WITHOUT),
-        columns=columns,
-        printed={(row, column): known[row] for row in rows if row in known for column in columns},
+        rows=(*rows, SHORT, WITHOUT),
+        columns=tuple(factors),
+        printed={(row, column): known[row] for row in (*rows, SHORT) if row in known for column in factors},
         measured=measured,
         corner="attack",
     )
@@ -77,11 +85,3 @@ def without_gradient(model: nn.Module, test: ImageSet) -> float:
     zero = (loss_gradient(model, test.images, test.labels) == 0).flatten(1).all(1)
     right = model(test.images).argmax(1) == test.labels
     return 100 * float((zero & right).double().mean())
-
-
-def _attacked(plan: Plan, model: DIM, factor: float | None) -> tuple[Group, nn.Module]:
-    """Return what is attacked, and how; P(i | x) with the gradient attacks of the table itself."""
-    assert plan.intensities is not None
-    if factor is None:
-        return plan.group("gradient"), SeenAs(model, WHITE_BOX)
-    return plan.intensities, Unnormalised(model, factor)

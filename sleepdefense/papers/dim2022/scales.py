@@ -95,6 +95,7 @@ class Plan:
         stronger: Attacks through the stand-ins.
         intensities: The paper's gradient attacks, on DIM with intensities as logits.
         intensity_factors: What these are multiplied by, one experiment each.
+        short_ddn: DDN as short as in the foolbox of the paper, beside them.
         latents: Test images of Figure 3.
         ablation: How long those of Tables 2 and 4 learn, all of them alike; None: as usual.
         ablation_columns: Systems of these tables that are run.
@@ -123,6 +124,9 @@ class Plan:
     stronger: tuple[Group, ...] = ()
     intensities: Group | None = None
     intensity_factors: tuple[float, ...] = (1.0, 1.35, 2.0)
+    short_ddn: Group = field(
+        default_factory=lambda: Group(name="short-ddn", attacks="L2:DDN(steps=10)", images=500)
+    )
     latents: int = 1000
     ablation: Schedule | None = None
     ablation_columns: tuple[str, ...] = ("CNN", *ABLATED, "biDIM")
