@@ -38,7 +38,7 @@ def out(what: str, *, required: bool = True) -> Callable[[_F], _F]:
 
     def decorate(function: _F) -> _F:
         for option in (
-            click.option("--force", is_flag=True, help="Overwrite what is there."),
+            click.option("--force", is_flag=True, help="Overwrite what is there, but what --resume needs."),
             click.option("--resume", is_flag=True, help="Go on where an earlier run stopped."),
             click.option("--out", type=click.Path(path_type=Path), required=required, help=what),
         ):

@@ -63,7 +63,7 @@ def _open(recipe: Recipe, job: Job) -> None:
         "seeds": list(job.seeds),
     }
     path = job.folder / JOB
-    if job.context.force and path.exists():
+    if job.context.force and not job.context.resume and path.exists():  # with both, nothing is lost
         shutil.rmtree(job.folder)
     if not path.exists():
         if job.folder.is_file():

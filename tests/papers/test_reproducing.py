@@ -75,6 +75,7 @@ def test_a_second_job_uses_what_the_first_one_finished(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="exists: go on with --resume, or start anew with --force"):
         reproduce(recipe(cook), first)
     reproduce(recipe(cook), replace(first, context=Context(resume=True)))
+    reproduce(recipe(cook), replace(first, context=Context(resume=True, force=True)))
     assert cook.made == [0, 1, 1]
     reproduce(recipe(cook), replace(first, context=Context(force=True)))
     assert cook.made == [0, 1, 1, 0, 1]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
@@ -128,7 +129,8 @@ def _draw(panels: list[Panel], labels: NDArray[np.int64], path: Path) -> None:
             f"internal model {panel.number}: silhouette {panel.own_against_rest:.2f}", fontsize="small"
         )
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, names, loc="outside lower center", ncols=len(classes), markerscale=2.5, frameon=False
-    )
+    legend = figure.legend(handles, names, loc="outside lower center", ncols=len(classes), frameon=False)
+    for handle in legend.legend_handles:
+        assert isinstance(handle, PathCollection)
+        handle.set_sizes([30.0])
     figure.savefig(path, dpi=130, metadata={"Software": None})
