@@ -9,8 +9,8 @@ prints the accuracy of the purified classifier on the first 200 test images, cle
 classifier alone (FGSM 0.3); how long the latents are that the search finds, where training draws those of
 sqrt(latent); and how far the purified images are from what was to be purified. "On the shell" the same search
 looks among latents of that length only. A run that was stopped goes on where it was, if it is started again
-with the same FOLDER; the state that `reproduce` leaves beside a Defense-GAN (defense-gan.training.h5) will do,
-copied there as training.h5.
+with the same FOLDER; the state that `reproduce` leaves beside a Defense-GAN (defense-gan.training.h5) will
+do, copied there as training.h5.
 """
 
 import math
