@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sleepdefense.checkpoint import file_digest, load_checkpoint
+from sleepdefense.checkpoint import file_digest, load_checkpoint, save_checkpoint
 from sleepdefense.config import SleepSection, build_settings
 from sleepdefense.consolidation import (
     RULES,
@@ -25,7 +25,6 @@ from sleepdefense.errors import ConfigError
 from sleepdefense.models.base import AbstractPurifier
 from sleepdefense.pipeline.context import Context, fixed_arithmetic
 from sleepdefense.pipeline.provenance import fingerprint, finished, provenance, versions
-from sleepdefense.pipeline.saving import save_once
 from sleepdefense.spiking import SpikingNetwork, simulate
 
 ELBO_IMAGES = 32
@@ -79,11 +78,11 @@ def sleep_step(
         versions=versions(),
     )
 
-    def check() -> None:
-        finished(out, step, resume=context.resume, force=context.force)
+    def is_finished() -> bool:
+        return finished(out, step, resume=context.resume, force=context.force) is not None
 
     with joined_ranks() as ranks:
-        ranks.on_main(check)
+        ranks.on_main(is_finished)
     slept = sleep(
         network,
         data.images.to(_device(context.device)),
@@ -98,7 +97,13 @@ def sleep_step(
         threads=context.threads,
     )
     origin = provenance(context.command, seed=seed, step=step, data=data.digest, parent=parent)
-    save_once(out, spiking_checkpoint(slept.network, provenance=origin))
+
+    def save() -> None:
+        if not is_finished():  # what was woken from it knows it by its bytes, which tell of the command too
+            save_checkpoint(out, spiking_checkpoint(slept.network, provenance=origin))
+
+    with joined_ranks() as ranks:
+        ranks.on_main(save)
     return slept
 
 

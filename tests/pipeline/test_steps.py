@@ -8,7 +8,7 @@ from sleepdefense.config import ModelConfig, PairsConfig, SleepSection
 from sleepdefense.data import load_data
 from sleepdefense.errors import ConfigError
 from sleepdefense.models import DefenseGAN
-from sleepdefense.pipeline import Context, sleep_step, train_step
+from sleepdefense.pipeline import Context, sleep_step, train_step, wake_step
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -28,6 +28,20 @@ def test_a_sleep_takes_the_processor_where_there_is_no_gpu(finished_run, tmp_pat
     assert {name: array.tobytes() for name, array in alike[0].items()} == {
         name: array.tobytes() for name, array in alike[1].items()
     }
+
+
+def test_another_command_finds_what_a_first_one_made(finished_run, tmp_path):
+    data, _ = load_data("digits", limit=32)
+    section = SleepSection(settings={"num_steps": 4, "batch_size": 16, "max_images": 32})
+    out, woken = tmp_path / "slept.h5", tmp_path / "woken.h5"
+
+    def sleep_and_wake(context):
+        sleep_step(finished_run / "spiking.h5", data, out, context, section=section, seed=0)
+        wake_step(out, woken, context)
+        return out.read_bytes(), woken.read_bytes()
+
+    first = sleep_and_wake(Context(command="sleepdefense reproduce one"))
+    assert sleep_and_wake(Context(command="sleepdefense reproduce another", resume=True)) == first
 
 
 def test_a_gan_needs_no_classifier_to_attack(tmp_path):
