@@ -8,7 +8,7 @@ from sleepdefense.papers.paired import Difference, count_differences, paired_dif
 from sleepdefense.papers.recipe import Job
 from sleepdefense.papers.scores import Scores
 from sleepdefense.papers.side_by_side import Measured, SideBySide
-from sleepdefense.papers.talafha2023.plan import ATTACK_NAMES, TARGETS, Plan
+from sleepdefense.papers.talafha2023.plan import ATTACK_NAMES, TARGETS
 
 PAIRS = (("Defense-VAE", "Our model"), ("E2E before sleep", "Our model (E2E)"))
 """Each purifier before its sleep, and after it."""
@@ -33,41 +33,65 @@ def differences(scores: Scores, attack: str, name: str) -> dict[str, Difference]
     return found
 
 
-def control_table(job: Job, plan: Plan, scores: Mapping[str, Scores]) -> SideBySide:
+def control_table(
+    job: Job,
+    scores: Mapping[str, Scores],
+    *,
+    name: str,
+    corner: str,
+    attacks: Sequence[str] = ATTACK_NAMES,
+    clean: str = CLEAN,
+) -> SideBySide:
     """Return the differences to before the sleep, in points.
 
     Args:
         job: What this is part of.
-        plan: Its scale.
         scores: By threat model.
+        name: Of the table.
+        corner: What its rows are.
+        attacks: Which attacks, or substitutes, have a row.
+        clean: What the clean images are called; only the first threat model shows them.
     """
+    first = next(iter(scores))
+    rows = [
+        (
+            f"{target} {CLEAN}" if attack == clean else f"{target} {attack}, {threat_model}",
+            cells,
+            target,
+            attack,
+        )
+        for threat_model, cells in scores.items()
+        for attack in ((clean, *attacks) if threat_model == first else attacks)
+        for target in TARGETS
+    ]
     measured: dict[tuple[str, str], Measured] = {}
-    headings: list[str] = []
-    for threat_model, cells in scores.items():
-        for attack in (CLEAN, *ATTACK_NAMES):
-            for name in TARGETS:
-                row = f"{name} {attack}, {threat_model}"
-                found = differences(cells, attack, name)
-                if not found or (attack == CLEAN and headings and threat_model != next(iter(scores))):
-                    continue
-                headings.append(row if attack != CLEAN else f"{name} {attack}")
-                for before, _ in PAIRS:
-                    measured[headings[-1], before] = cells.measured(name, attack, before) or Measured()
-                for column, difference in found.items():
-                    measured[headings[-1], column] = Measured(
-                        values=(difference.points,),
-                        unit="",
-                        status=f"{difference.lower:+.1f} to {difference.upper:+.1f}",
-                    )
+    headings = []
+    for heading, cells, target, attack in rows:
+        found = differences(cells, attack, target)
+        if not found:
+            continue
+        headings.append(heading)
+        for before, _ in PAIRS:
+            measured[heading, before] = cells.measured(target, attack, before) or Measured()
+        for column, difference in found.items():
+            measured[heading, column] = Measured(
+                values=(difference.points,),
+                unit="",
+                status=f"{difference.lower:+.1f} to {difference.upper:+.1f}",
+            )
     return SideBySide(
-        name="table4-controls",
+        name=name,
         title="Points of accuracy that the sleep changes, and its controls, with 95 % intervals over the "
         f"same images, {job.dataset}, scale {job.scale}",
         rows=tuple(headings),
         columns=(PAIRS[0][0], *list(_columns())[:3], PAIRS[1][0], *list(_columns())[3:]),
         measured=measured,
-        corner="classifier, attack",
+        corner=corner,
     )
+
+
+def _heading(target: str, attack: str, clean: str, threat_model: str) -> str:
+    return f"{target} {CLEAN}" if attack == clean else f"{target} {attack}, {threat_model}"
 
 
 def sleep_findings(scores: Mapping[str, Scores], attacks: Sequence[str] = ATTACK_NAMES) -> list[str]:

@@ -76,7 +76,12 @@ def cook(job: Job) -> Outcome:
         tables=(
             oblivious_table(job, plan, found.oblivious),
             white_box_table(job, plan, found.white_box),
-            control_table(job, plan, {OBLIVIOUS: found.oblivious, WHITE_BOX: found.white_box}),
+            control_table(
+                job,
+                {OBLIVIOUS: found.oblivious, WHITE_BOX: found.white_box},
+                name="table4-controls",
+                corner="classifier, attack",
+            ),
             ensemble_table(job, plan, ensembles),
         ),
         findings=(

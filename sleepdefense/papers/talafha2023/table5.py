@@ -17,7 +17,7 @@ from sleepdefense.papers.outcome import Outcome
 from sleepdefense.papers.recipe import Job, Recipe
 from sleepdefense.papers.scores import Scores
 from sleepdefense.papers.side_by_side import Measured, SideBySide
-from sleepdefense.papers.talafha2023.control_table import sleep_findings
+from sleepdefense.papers.talafha2023.control_table import control_table, sleep_findings
 from sleepdefense.papers.talafha2023.judging import judge
 from sleepdefense.papers.talafha2023.networks import Pantry, Target, load_pantry, make_gan, make_target
 from sleepdefense.papers.talafha2023.plan import TARGETS, Plan, plan_for
@@ -95,11 +95,19 @@ def cook(job: Job) -> Outcome:
             ready.append(each)
             system = SeenAs(Purified(gan, target.classifier), SUBSTITUTE, network)
             attack({GAN: system}, "gan-black-box", plan.gan_images)
-    tables = [_table(job, plan, scores)]
+    found = {SUBSTITUTE: scores}
+    controls = control_table(
+        job,
+        found,
+        name=f"table{_number(job)}-controls",
+        corner="target, substitute",
+        attacks=SUBSTITUTES,
+        clean=clean_of(SUBSTITUTES[0]),
+    )
+    tables = [_table(job, plan, scores), controls]
     attributes = find_dataset(job.dataset).attributes
     if len(attributes) > 1:
         tables.append(_attribute_table(job, plan, answers, pantry.test.labels.numpy(), attributes))
-    found = {SUBSTITUTE: scores}
     return Outcome(tables=tuple(tables), findings=tuple(sleep_findings(found, attacks=SUBSTITUTES)))
 
 
