@@ -14,7 +14,7 @@ from sleepdefense.data.image_set import ImageSet
 from sleepdefense.evaluation.cells import FAILURES
 from sleepdefense.evaluation.checks.config import CheckConfig
 from sleepdefense.evaluation.files import parts_folder
-from sleepdefense.evaluation.preparing import prepare
+from sleepdefense.evaluation.preparing import finished_table, prepare
 from sleepdefense.evaluation.record import Record
 from sleepdefense.evaluation.schedule import kept_records
 from sleepdefense.evaluation.systems import Model, check_resumable, device_of
@@ -106,7 +106,9 @@ def estimate_costs(
         check_resumable(ready.systems)
     is_finished = resume is not None and resume.exists()
     records: Sequence[Record | None] = [None] * len(ready.work)
-    if resume is not None and not is_finished:
+    if resume is not None and is_finished:
+        finished_table(resume, ready)  # which refuses that of other work
+    elif resume is not None:
         folder = parts_folder(resume)
         records = kept_records(ready.work, data, folder, ready.identity, batch_size=batch_size)
     timed: dict[int, PassCost] = {}

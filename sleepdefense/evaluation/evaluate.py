@@ -12,10 +12,10 @@ from sleepdefense.errors import ConfigError, EvaluationError
 from sleepdefense.evaluation.assembling import assemble
 from sleepdefense.evaluation.checking import after_attacks, before_attacks
 from sleepdefense.evaluation.checks.config import CheckConfig
-from sleepdefense.evaluation.files import load_results, parts_folder, save_results
+from sleepdefense.evaluation.files import parts_folder, save_results
 from sleepdefense.evaluation.plan import Work
-from sleepdefense.evaluation.preparing import Preparation, prepare
-from sleepdefense.evaluation.record import Record, refuse_other_work
+from sleepdefense.evaluation.preparing import finished_table, prepare
+from sleepdefense.evaluation.record import Record
 from sleepdefense.evaluation.results import RobustnessTable
 from sleepdefense.evaluation.runner import AbstractRunner, InProcess
 from sleepdefense.evaluation.schedule import How, Progress, kept_records, work_through
@@ -158,7 +158,7 @@ def evaluate_systems(
     if resume is not None:
         check_resumable(ready.systems)
         if resume.exists():
-            return _finished(resume, ready)
+            return finished_table(resume, ready)
         parts_folder(resume).mkdir(parents=True, exist_ok=True)
     gradients = before_attacks(ready.systems, data, ready.checks, seed=seed, progress=progress)
     how = How(
@@ -232,18 +232,11 @@ def results_so_far(
     )
     check_resumable(ready.systems)
     if resume.exists():
-        return _finished(resume, ready)
+        return finished_table(resume, ready)
     records = kept_records(ready.work, data, parts_folder(resume), ready.identity, batch_size=batch_size)
     if not any(record.done.any() for record in records):
         raise EvaluationError(f"nothing of '{resume}' is finished: run it without asking for what there is")
     return assemble(ready, records, data, note=note)
-
-
-def _finished(resume: Path, ready: Preparation) -> RobustnessTable:
-    """Read the finished table."""
-    table = load_results(resume)
-    refuse_other_work(resume, table.provenance.get("fingerprint"), ready.identity)
-    return table
 
 
 def _save_timing(resume: Path, work: Sequence[Work], records: Sequence[Record]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sleepdefense.attacks.catalogue import AttackSpec
@@ -10,7 +11,10 @@ from sleepdefense.data.image_set import ImageSet
 from sleepdefense.errors import ConfigError, EvaluationError
 from sleepdefense.evaluation.checking import choose_checks
 from sleepdefense.evaluation.checks.config import CheckConfig
+from sleepdefense.evaluation.files import load_results
 from sleepdefense.evaluation.plan import Work, plan_work
+from sleepdefense.evaluation.record import refuse_other_work
+from sleepdefense.evaluation.results import RobustnessTable
 from sleepdefense.evaluation.systems import Model, System, check_system, fingerprint, make_system
 
 NUM_POOL = 2000
@@ -81,3 +85,15 @@ def prepare(
             "pool": None if pool is None else pool.digest,
         },
     )
+
+
+def finished_table(path: Path, ready: Preparation) -> RobustnessTable:
+    """Read the finished results of what is planned.
+
+    Raises:
+        EvaluationError: The file holds results of other work.
+        CheckpointError: It is damaged.
+    """
+    table = load_results(path)
+    refuse_other_work(path, table.provenance.get("fingerprint"), ready.identity)
+    return table

@@ -84,6 +84,9 @@ def test_other_work_is_refused(tmp_path: Path) -> None:
     run(path, cells=4)
     with pytest.raises(EvaluationError, match="holds results of other work"):
         costs(path, seed=1)
+    evaluate_systems({"q": Quadrants().eval()}, DATA, ATTACKS, checks=False, batch_size=5, resume=path)
+    with pytest.raises(EvaluationError, match="holds results of other work"):
+        costs(path, attacks="FGSM:0.2")
 
 
 def test_a_pass_of_a_model_without_gradient_can_be_timed() -> None:
